@@ -70,6 +70,8 @@ void linux_return_large_blocks(void) {
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 
+void linux_trim_memory(void) { malloc_trim(0); }
+
 void linux_settle_memory(void) {
     malloc_trim(0);
     dl_iterate_phdr(settle_object, NULL);

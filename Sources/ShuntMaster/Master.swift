@@ -95,11 +95,11 @@ public final class Master: Sendable {
             let certificates = { @Sendable [adminTLS] in Self.certificates(adminTLS, clusterTLS) }
             admin = try await AdminServer.start(
                 endpoint, registry: registry.reader,
-                status: Self.status(version, since: now, writer, figures, clock, certificates),
+                status: Self.status(version, since: now, registry, figures, clock, certificates),
                 readiness: { registry.problem }, note: { figures.note },
                 metrics: { figures.metrics(writer, door, certificates(), version: version, now: clock()) },
                 closeChat: { chat in await Self.ask(loop) { $0.closeChat(chat, $1) } },
-                changeBan: { change in await Self.change(change, loop, writer) },
+                changeBan: { change in await Self.change(change, loop) },
                 retained: { request in await Self.ask(loop) { $0.ask(request, $1) } },
                 refused: { query in await Self.ask(loop) { $0.ask(query, $1) } },
                 command: { command in await Self.ask(loop) { $0.command(command, $1) } },
@@ -141,12 +141,13 @@ public final class Master: Sendable {
     }
 
     private static func status(
-        _ version: String, since startedAt: Double, _ writer: RegistryWriter, _ figures: MasterFigures, _ clock: @escaping @Sendable () -> Double,
+        _ version: String, since startedAt: Double, _ registry: Registry, _ figures: MasterFigures, _ clock: @escaping @Sendable () -> Double,
         _ certificates: @escaping @Sendable () -> [WorkerCondition.Certificate]
     ) -> @Sendable () -> MasterStatus {
         {
             MasterStatus(
-                version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt, writer: writer.figures,
+                version: "shunt \(version)", startedAt: startedAt, uptimeSeconds: clock() - startedAt, writer: registry.writer.figures,
+                problem: registry.problem,
                 role: figures.role, certificates: certificates())
         }
     }
@@ -165,13 +166,11 @@ public final class Master: Sendable {
         await withCheckedContinuation { done in loop.post { question($0) { done.resume(returning: $0) } } }
     }
 
-    /// Bans somebody, or lifts a ban: once that is done, a restart keeps it, and no client that is banned is at a worker.
+    /// Bans somebody, or lifts a ban: once that is done, no client that is banned is at a worker. It holds whether the registry can be written or
+    /// not; the answer's note tells of a registry that could not be.
     /// - Returns: workers that have not confirmed it.
-    private static func change(
-        _ change: BanChange, _ loop: LoopThread<MasterLoop>, _ writer: RegistryWriter
-    ) async -> Result<[String], ShuntError> {
+    private static func change(_ change: BanChange, _ loop: LoopThread<MasterLoop>) async -> Result<[String], ShuntError> {
         if let error = await ask(loop, { $0.change(change, $1) }) { return .failure(error) }
-        if let error = await writer.settle(within: registryPatience) { return .failure(error) }
         return await ask(loop) { $0.command(WorkerCommand(.holdBans), $1) }.map { answers in
             (answers.missing + answers.answers.filter { $0.result.failure != nil }.map(\.worker)).sorted()
         }

@@ -14,6 +14,8 @@ struct KnownBefore: Sendable {
     var devices: [DeviceRecord]
     var chats: [ChatRecord]
     var bans: [Ban]
+    /// What workers have told of themselves of late.
+    var events: [EventRecord]
     /// Points of steps that are not over.
     var history: [HistoryPoint]
 
@@ -22,6 +24,11 @@ struct KnownBefore: Sendable {
         devices = try await reader.devices()
         chats = try await reader.chats()
         bans = try await reader.bans()
+        events = []
+        for kind in WorkerEvent.kinds {
+            let page = try await reader.events(EventQuery(kind: kind, limit: EventQuery.maximumLimit))
+            events += page.events.map { EventRecord(at: $0.at, kind: kind, subject: $0.subject, detail: $0.detail) }
+        }
         history = try await reader.openHistory(now: now)
     }
 }
@@ -57,7 +64,9 @@ final class MasterLoop: EventLoopHandler {
         self.masters = masters
         links = (masters?.others ?? []).map { MasterConnection(link: PeerLink(to: $0, secret: masters?.secret, now: loop.now)) }
         clients = ClientTroubles(descriptors)
-        engine.restore(known.workers, devices: known.devices, chats: known.chats, bans: known.bans, now: loop.now)
+        engine.restore(
+            known.workers, devices: known.devices, chats: known.chats, bans: known.bans, events: known.events,
+            now: loop.now)
         engine.restoreHistory(known.history, now: loop.now)
         figures.set(engine.role(now: loop.now))
         loop.accept(on: socket, within: descriptors) { [unowned self] in accepted($0) }

@@ -11,6 +11,8 @@ public struct RuleLimits: Equatable, Sendable {
     var turnNanoseconds: UInt64 { callNanoseconds * turnBudgets }
     /// For loading a file, `on_load` and `on_unload`.
     public var loadNanoseconds: UInt64 = 1_000_000_000
+    /// The names of the hooks that have so long, whatever the budget of a call is.
+    public static let loadHooks: Set<String> = [RuleHook.onLoad.rawValue, RuleHook.onUnload.rawValue]
     public var loadMemory = 32 << 20
     /// All of a loop's rules together, in bytes. Each has an equal share that the others can't take.
     public var stateMemory = 128 << 20

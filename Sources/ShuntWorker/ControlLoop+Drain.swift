@@ -130,9 +130,10 @@ extension ControlLoop {
                 peers.onControl { $0.took(tally, from: index) }
             }
         case .emptied(let exits):
-            let sent = drain?.record.sent ?? 0
-            peers.events.add(.workerDrained, "nobody is left; clients and sessions that were sent away: \(sent)", now: loop.now)
-            logger.notice("drained: nobody is left", metadata: ["sent": "\(sent)"])
+            let (sent, lost) = (drain?.record.sent ?? 0, drain?.record.givenUp ?? 0)
+            let losses = lost > 0 ? "; delayed messages that are lost: \(lost)" : ""
+            peers.events.add(.workerDrained, "nobody is left; clients and sessions that were sent away: \(sent)\(losses)", now: loop.now)
+            logger.notice("drained: nobody is left", metadata: ["sent": "\(sent)", "lost": "\(lost)"])
             tellState()
             // As if the service manager had ended it.
             if exits { kill(getpid(), SIGTERM) }

@@ -262,7 +262,7 @@ final class ControlLoop: EventLoopHandler {
 
     private var heartbeat: HeartbeatBody {
         identity.heartbeat(
-            peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.events.recent(now: loop.now),
+            peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.events.untold(),
             isDraining: drain?.isDraining == true, now: loop.now)
     }
 
@@ -405,6 +405,7 @@ final class ControlLoop: EventLoopHandler {
                 logger.info("joined a master", metadata: ["master": "\(master)"])
                 reportAll(isShunt: isShunt)
                 if peers.isHalfFull { askRoom() }
+            case .tookEvents(let number): peers.events.took(upTo: number, now: loop.now)
             case .reportAgain: reportAll(isShunt: true)
             case .ended: loop.shutDown()
             case .answered(let question, let assignment):
@@ -436,6 +437,7 @@ final class ControlLoop: EventLoopHandler {
 
     private func lost(_ master: String, _ why: String) {
         status.setMaster(nil)
+        peers.events.masterLost(now: loop.now)
         peers.neighbours.setRoom([])
         reports.end()
         inquiries.end()

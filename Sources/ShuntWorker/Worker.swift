@@ -29,6 +29,8 @@ public final class Worker: Sendable {
     private let status: WorkerStatus
     let deployments: RuleDeployments
     let keeper: RuleKeeper
+    /// Why the configuration that was read last was not taken; nil where it was.
+    let refusedConfiguration = Mutex<RefusalRecord?>(nil)
 
     /// Opens the listeners and starts the loops.
     /// - Parameters:

@@ -1,20 +1,34 @@
+import ExchangeCodec
 import ShuntCore
 import ShuntEngine
 import ShuntRules
 import Synchronization
 
 /// What happened to the rules and is worth to be looked up later: the master is told of it with the next heartbeats, and writes it down.
+///
+/// An event is kept until a master has taken it, and for a minute more: a master that comes then may not have written it before it ended. A master
+/// knows what it has written.
 public final class WorkerEvents: Sendable {
     private struct State {
+        /// In the order of their numbers.
         var events: [WorkerEvent] = []
         var last: Int64 = 0
+        /// The number of the last one that the present master has taken.
+        var taken: Int64 = 0
+        /// Events that were let go before a master had taken them, since one took some.
+        var lost = 0
         var counts: [EventRecord.Kind: Int] = [:]
+
+        /// Lets go of what a master took a while ago.
+        mutating func forget(now: Double) {
+            events.removeAll { $0.number <= taken && abs(now - $0.at) > keptFor }
+        }
     }
 
     private let state = Mutex(State())
-    private static let capacity = 16
+    private static let capacity = 256
     private static let maximumDetail = 500
-    /// Seconds for which an event is told, so that a master hears of it that comes a little later.
+    /// Seconds for which an event is kept that a master has taken.
     private static let keptFor = 60.0
 
     public init() {}
@@ -23,7 +37,11 @@ public final class WorkerEvents: Sendable {
         state.withLock { state in
             state.last += 1
             state.counts[kind, default: 0] += 1
-            if state.events.count >= Self.capacity { state.events.removeFirst() }
+            state.forget(now: now)
+            if state.events.count >= Self.capacity {
+                state.events.removeFirst()
+                state.lost += 1
+            }
             let text = PrintableText.of(String(detail.prefix(Self.maximumDetail)))
             state.events.append(WorkerEvent(number: state.last, at: now, kind: kind, detail: text))
         }
@@ -37,11 +55,29 @@ public final class WorkerEvents: Sendable {
         }
     }
 
-    /// What a heartbeat tells.
-    func recent(now: Double) -> [WorkerEvent] {
+    /// What a heartbeat tells: the oldest that the master has not taken.
+    func untold() -> [WorkerEvent] {
         state.withLock { state in
-            state.events.removeAll { now - $0.at > Self.keptFor }
-            return state.events
+            var events = Array(state.events.drop { [taken = state.taken] in $0.number <= taken }.prefix(ShuntExtension.maximumEvents))
+            if state.lost > 0, !events.isEmpty { events[0].detail += "; events before this one that are lost: \(state.lost)" }
+            return events
+        }
+    }
+
+    /// A master has taken all events up to this number.
+    func took(upTo number: Int64, now: Double) {
+        state.withLock { state in
+            guard number > state.taken else { return }
+            (state.taken, state.lost) = (number, 0)
+            state.forget(now: now)
+        }
+    }
+
+    /// The master has gone: the next one, or the same that has started again, may not know what it took last.
+    func masterLost(now: Double) {
+        state.withLock { state in
+            state.forget(now: now)
+            state.taken = (state.events.first?.number ?? state.last + 1) - 1
         }
     }
 

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import signal
+import time
 
 import pytest
 
@@ -102,9 +104,58 @@ def test_a_reload_that_a_worker_refuses_says_why_and_changes_nothing(cluster):
     write_rule(cluster.plugins, "tag", SECOND)
     (cluster.plugins / "tag" / "rule_test.lua").write_text("return { ['gives three'] = function(t) t:eq(t:message {}.payload, 'three') end }")
     done = cluster.admin("rules", "reload", code=78)
-    assert done.stdout.count("keeps its rules") == 2 and "gives three" in done.stdout and "no worker has other rules now" in done.stderr, done
+    assert done.stdout.count("keeps its rules") == 2 and "gives three" in done.stdout and "all 2 workers keep their rules" in done.stderr, done
     assert cluster.seen() == "one"
     assert cluster.admin("rules", "rollback", code=78).stdout.count("keeps its rules") == 2
+
+
+def test_what_a_rule_has_done_stays_while_others_are_deployed(cluster):
+    cluster.producer.message("bad", "x")
+
+    def rule():
+        answers = {one["worker"]: one["answer"] for one in cluster.rules()}
+        return next(one for one in answers[cluster.workers[0].exchange]["rules"] if one["name"] == "tag")
+
+    before = eventually(lambda: rule()["failures"] and rule(), 10, "a failure")
+    assert "no rule has changed" in cluster.admin("rules", "reload").stdout
+    for number in range(10):
+        write_rule(cluster.plugins, "other", f"return {{ on_message = function() return nil, {number} end }}")
+        cluster.admin("rules", "reload", "--worker", "east")
+    after = rule()
+    assert (after["since"], after["failures"], after["hooks"][0]["calls"]) == (before["since"], before["failures"], before["hooks"][0]["calls"])
+
+
+def test_events_of_rules_are_written_once_and_outlive_the_absence_of_a_master(shunt, cluster):
+    def loaded() -> list:
+        events = json.loads(cluster.admin("events", "--limit", "1000", "--output", "json").stdout)["events"]
+        return sorted(event["detail"].split(";")[0] for event in events if event["kind"] == "rules.loaded")
+
+    write_rule(cluster.plugins, "tag", SECOND)
+    cluster.admin("rules", "reload")
+    eventually(lambda: loaded() == ["version 2"] * 2, 10, "both have told it")
+    cluster.master.kill()
+    # More than a heartbeat tells.
+    for number in range(20):
+        write_rule(cluster.plugins, "tag", SECOND.replace("two", f"two {number}"))
+        for worker in cluster.workers:
+            worker.reload()
+    cluster.master = shunt.master({"master.exchange.listen": cluster.master.master}, folder=cluster.master.folder)
+    expected = sorted(["version 2"] * 2 + [f"version {number}" for number in range(3, 23)] * 2)
+    eventually(lambda: len(loaded()) >= len(expected), 30, "all is told")
+    assert loaded() == expected
+
+
+def test_a_worker_that_does_not_answer_is_no_success(shunt, connect, tmp_path):
+    cluster = Cluster(shunt, connect, tmp_path, **{"master.heartbeat.live_for": "4s"})
+    cluster.workers[1].process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = cluster.admin("rules", "reload", code=69)
+        assert "no answer from west (connection.lost)" in done.stderr, done
+        # It was lost meanwhile.
+        assert time.monotonic() - began < 30
+    finally:
+        cluster.workers[1].process.send_signal(signal.SIGCONT)
 
 
 def test_a_reload_needs_a_token_that_may(shunt, connect, tmp_path):

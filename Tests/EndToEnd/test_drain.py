@@ -12,7 +12,7 @@ from java_peers import JavaMaster
 from mqtt import packets
 from mqtt.client import Client as MQTTClient, Ended
 from mqtt.packets import DISCONNECT, PUBACK, PUBLISH
-from processes import run
+from processes import run, write_rule
 
 USE_ANOTHER_SERVER = 0x9C
 
@@ -213,6 +213,46 @@ def test_patience_may_be_bounded(cluster):
     sender.publish("kept", b"never acknowledged", qos=1)
     state = cluster.ask("drain", "east", "--force-after", "2s", "--wait")
     assert (state["connections"], state["sessions"]) == (0, 0)
+
+
+DELAYING = """
+local function on_message(msg)
+  return route.delay(tonumber(msg.topic:match("(%d+)$")), route.to("load/late", msg))
+end
+return { on_message = on_message, match = { topic = "later/#" } }
+"""
+
+
+def delaying(folder) -> dict:
+    return {"rules.directory": write_rule(folder / "plugins", "later", DELAYING), "rules.enabled": "all"}
+
+
+def test_what_rules_delay_still_has_takers(shunt, tmp_path):
+    cluster = Cluster(shunt, **delaying(tmp_path))
+    taker = MQTTClient(cluster.mqtt(0), 5)
+    taker.connect("taker")
+    taker.subscribe("load/#")
+    sender = MQTTClient(cluster.mqtt(0), 5)
+    sender.connect("sender")
+    assert sender.publish("later/3", b"hello", qos=1) == 0
+    state = cluster.ask("drain", "east", "--wait")
+    assert (state["connections"], state["delayed"], state.get("given_up")) == (0, 0, None), state
+    assert bytes(taker.message().payload) == b"hello"
+
+
+def test_patience_ends_for_what_rules_delay(shunt, tmp_path):
+    cluster = Cluster(shunt, **delaying(tmp_path))
+    sender = MQTTClient(cluster.mqtt(0), 5)
+    sender.connect("sender")
+    for _ in range(3):
+        assert sender.publish("later/3600", b"hello", qos=1) == 0
+    cluster.admin("drain", "east", "--force-after", "1s", "--exit")
+    eventually(lambda: cluster.workers[0].process.poll() == 0, 20, "the worker ends")
+
+    def told() -> list:
+        return [event["detail"] for event in cluster.ask("events", "--limit", "1000")["events"] if event["kind"] == "worker.drained"]
+
+    eventually(lambda: told() and "delayed messages that are lost: 3" in told()[0], 10, "the event")
 
 
 def test_a_slow_client_that_still_sends_gets_all_that_was_acknowledged(cluster):

@@ -72,7 +72,16 @@ def test_a_reload_by_command_is_one_by_signal(cluster):
     assert "limits.frame" in refused and f"{cluster.files['worker']}:2:10" in refused and "config." in refused
     assert settings(cluster.ask("config", "--worker", "east")["workers"][0]["answer"])["limits.frame"]["value"] == "12MiB"
     commands = lambda: [event["detail"] for event in cluster.ask("events", "--kind", "command")["events"]]
-    eventually(lambda: commands() == ["reload", "reload"], 10, "both are written")
+    refused = "reload: 1 of 2 have refused, config.type"
+    eventually(lambda: [detail[:len(refused)] for detail in commands()] == ["reload", refused], 10, "both are written")
+
+    def audit() -> str:
+        return run("admin", "audit", "--output", "csv", "--master", cluster.master.admin).stdout
+
+    assert "did not take its configuration" in audit() and "limits.frame" in audit()
+    cluster.write("12MiB")
+    cluster.ask("reload")
+    assert "did not take" not in audit()
 
 
 def test_levels_of_the_log_change_while_it_runs(cluster):

@@ -233,9 +233,14 @@ def test_operators_commands_find_the_master_that_serves(pair):
     assert "live" in run("admin", "workers", "--master", both).stdout
     unknown = run("admin", "kick", "nobody", "--master", both)
     assert unknown.returncode == 65 and "(client.unknown)" in unknown.stderr, unknown
-    # A role is of the master that is asked.
-    refused = run("admin", "step-down", "--master", both)
-    assert refused.returncode == 69 and "(master.standby)" in refused.stderr, refused
+    # Of one that serves, too; which standby is to serve is said alone.
+    shown = run("admin", "status", "--master", both)
+    assert "serving in term" in shown.stdout and "is asked instead" in shown.stderr, shown
+    refused = run("admin", "serve", "--master", both)
+    assert refused.returncode != 0 and "is asked instead" not in refused.stderr, refused
+    stepped = run("admin", "step-down", "--master", both)
+    assert stepped.returncode == 0 and "is standby" in stepped.stdout, stepped
+    assert pair.wait_whole() == 1
     one.kill()
     assert pair.wait_whole(among=[1]) == 1
     status = run("admin", "status", "--master", f"{one.admin},{two.admin}")

@@ -113,6 +113,12 @@ struct ACLFileTests {
     func wrongLines(line: String, message: String) {
         let found = errors { () throws(ConfigurationErrors) in _ = try ACLFile("# 1\ntopic a\n\(line)\n", name: "acl") }
         #expect(found == ["acl:3: \(message)"])
+        // A wrong list is a wrong configuration.
+        do {
+            _ = try ACLFile(line, name: "acl")
+        } catch {
+            #expect(error.errors.allSatisfy { $0.code.exitCode == 78 })
+        }
     }
 
     @Test("a file without lines denies everything, and no file allows everything")

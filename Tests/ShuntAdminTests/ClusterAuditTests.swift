@@ -163,6 +163,33 @@ import Testing
         #expect(told(spent: 1) == ["problem a: has a clock 7 s ahead of its master's"])
     }
 
+    @Test("A registry that cannot be written, and workers that have not taken what they read last")
+    func notTaken() {
+        let configuration = RefusalRecord(at: Self.now - 60, why: "acl:17: wrong")
+        let rules = RefusalRecord(at: Self.now - 120, why: "rule.lua:1: wrong")
+        func set(_ refusal: RefusalRecord?) -> RuleSetRecord {
+            RuleSetRecord(version: 1, deployedAt: 0, canRollBack: false, rules: [], refusal: refusal)
+        }
+        let found = Self.told(
+            Self.audit([Self.worker("a"), Self.worker("b")]) {
+                $0.registryProblem = "the disk is full"
+                $0.conditions = WorkerAnswersRecord(
+                    workers: [
+                        .init(worker: "a", result: .success(Self.condition { $0.refusal = configuration })),
+                        .init(worker: "b", result: .success(Self.condition())),
+                    ], missing: [])
+                $0.rules = WorkerAnswersRecord(
+                    workers: [
+                        .init(worker: "a", result: .success(set(configuration))), .init(worker: "b", result: .success(set(rules))),
+                    ], missing: [])
+            })
+        #expect(
+            found == [
+                "problem master: cannot write its registry: the disk is full", "warning a: did not take its configuration 1m ago: acl:17: wrong",
+                "warning b: did not take its rules 2m ago: rule.lua:1: wrong",
+            ])
+    }
+
     @Test("Rules that are off or fail, and what has happened within the hour, each once")
     func rulesAndEvents() {
         let hook = RuleHookRecord(hook: "on_message", calls: 1000, verdicts: [:], errors: ["rule.failed": 20], p50: nil, p99: nil)
@@ -175,7 +202,9 @@ import Testing
         young.hooks = [RuleHookRecord(hook: "on_message", calls: 5, verdicts: [:], errors: ["rule.failed": 2], p50: nil, p99: nil)]
         let set = RuleSetRecord(version: 1, deployedAt: 0, canRollBack: false, rules: [off, failing, young])
         let events = [
-            StoredEvent(id: 1, at: Self.now - 7200, kind: "rules.refused", subject: "a", detail: "old"),
+            StoredEvent(id: 1, at: Self.now - 7200, kind: "rules.rolled_back", subject: "c", detail: "by itself: old"),
+            // The worker says itself whether that is still so.
+            StoredEvent(id: 5, at: Self.now - 60, kind: "rules.refused", subject: "a", detail: "a syntax error"),
             StoredEvent(id: 2, at: Self.now - 120, kind: "rules.rolled_back", subject: "a", detail: "by itself: slower"),
             StoredEvent(id: 3, at: Self.now - 60, kind: "rules.rolled_back", subject: "a", detail: "by itself: slower still"),
             // An operator has asked for it.

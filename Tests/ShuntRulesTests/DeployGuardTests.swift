@@ -52,8 +52,14 @@ struct DeployGuardTests {
             ("faster, and fails less", Did(calls: 1000, failed: 100, time: 1_000_000), Did(calls: 1000), false),
         ] as [(String, Did?, Did, Bool)])
     func verdicts(what: String, before: Did?, after: Did, isWorse: Bool) {
-        let watched = DeployGuard(.init(), before: ["r": before?.record ?? .init()], now: 100)
-        let verdict = watched.look(at: ["r": after.record], now: 101)
+        var watched = DeployGuard(.init(), before: ["r": before?.record ?? .init()], now: 100)
+        // The calls come one after the other.
+        var verdict = DeployGuard.Verdict.watching
+        for part: UInt64 in 1...10 where verdict == .watching {
+            var done = after
+            (done.calls, done.failed) = (after.calls * part / 10, after.failed * part / 10)
+            verdict = watched.look(at: ["r": done.record], now: 100 + 2 * Double(part))
+        }
         if case .worse(let why) = verdict {
             #expect(isWorse, "\(what): \(why)")
             #expect(why.hasPrefix("r: "))
@@ -64,12 +70,40 @@ struct DeployGuardTests {
 
     @Test("is kept when its time is over, unless it is worse at that moment; other rules do not matter")
     func time() {
-        let watched = DeployGuard(.init(), before: ["r": Did(calls: 1000).record], now: 100)
+        var watched = DeployGuard(.init(), before: ["r": Did(calls: 1000).record], now: 100)
         let fails = Did(calls: 1000, failed: 1000).record
         #expect(watched.look(at: ["r": Did(calls: 1000).record], now: 159.9) == .watching)
         #expect(watched.look(at: ["other": fails], now: 159.9) == .watching)
         #expect(watched.look(at: [:], now: 160) == .kept)
         if case .worse = watched.look(at: ["r": fails], now: 160) {} else { Issue.record("it was kept") }
+    }
+
+    @Test(
+        "is slower only if that is so for some seconds, for more calls than by chance",
+        arguments: [
+            ("one call in a hundred, as before", [[300, 3]], nil),
+            ("the first second was slow", [[300, 100]] + Array(repeating: [300, 0], count: 59), nil),
+            ("bad seconds of a busy machine, now and then", Array(repeating: [300, 12], count: 3) + Array(repeating: [300, 1], count: 7), nil),
+            ("slow calls among the first hundred", [[100, 2]] + Array(repeating: [2, 0], count: 59), nil),
+            ("each call, at a high rate", [[300, 300]], 8),
+            ("5 of 100, at a high rate", [[300, 15]], 8),
+            ("each call, at a low rate", [[2, 2]], 60),
+            ("5 of 100, at a low rate", [[10, 0], [10, 1]], 30),
+        ] as [(String, [[UInt64]], Int?)])
+    func slower(what: String, does seconds: [[UInt64]], seenWithin: Int?) {
+        var watched = DeployGuard(.init(), before: ["r": Did(calls: 100_000, time: 40_000).record], now: 100)
+        var hook = RuleFigures.Hook()
+        for number in 0..<60 {
+            // Calls, and slow ones among them, in a second of the first minute.
+            let (calls, slow) = (seconds[number % seconds.count][0], seconds[number % seconds.count][1])
+            hook.calls += calls
+            hook.times.add(nanoseconds: 40_000, calls: calls - slow)
+            hook.times.add(nanoseconds: 400_000, calls: slow)
+            let verdict = watched.look(at: ["r": .init(hooks: ["on_message": hook])], now: 101 + Double(number))
+            guard case .worse(let why) = verdict else { continue }
+            return #expect(number + 1 <= seenWithin ?? 0, "\(what): \(why), in second \(number)")
+        }
+        #expect(seenWithin == nil, "\(what): it was not seen")
     }
 
     @Test("times fall into buckets that are at most a quarter wide, whatever they are")

@@ -39,6 +39,9 @@ void linux_return_large_blocks(void);
 /// They stay in the page cache, and come back one by one where they are still used.
 void linux_settle_memory(void);
 
+/// Gives memory back to the system that was freed.
+void linux_trim_memory(void);
+
 /// Writes the bytes in standard output's buffer.
 /// - Returns: 0, or why something printed since the start could not be written: a value of errno.
 int linux_flush_output(void);

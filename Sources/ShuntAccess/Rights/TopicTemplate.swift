@@ -55,7 +55,7 @@ struct TopicTemplate: Hashable, Sendable {
             TopicFilter.levels(of: filter) <= TopicFilter.maximumLevels
         else {
             throw ShuntError(
-                .topicInvalid, "'\(PrintableText.of(String(filter.prefix(60))))' is not a topic filter",
+                .configInvalid, "'\(PrintableText.of(String(filter.prefix(60))))' is not a topic filter",
                 help: "+ and # fill a level, # the last one, and \(TopicFilter.maximumLevels) levels are the most")
         }
     }

@@ -34,8 +34,7 @@ struct AuditCommand: AdminSubcommand {
         let events = try await session.ask(.events(EventQuery(limit: EventQuery.maximumLimit)), as: EventPage.self).answer.events
         let audit = ClusterAudit(
             workers: workers, conditions: conditions, rules: rules, groups: groups, events: events, certificates: status.certificates ?? [],
-            now: status.now,
-            spent: spent)
+            registryProblem: status.registry.problem, now: status.now, spent: spent)
         let findings = audit.findings
         switch session.output {
         case .json: try session.write(json: try session.json(of: ["findings": findings]))

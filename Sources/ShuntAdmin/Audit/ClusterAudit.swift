@@ -27,6 +27,8 @@ struct ClusterAudit {
     var events: [StoredEvent]
     /// The master's own.
     var certificates: [WorkerCondition.Certificate] = []
+    /// Why the master's registry cannot be written; nil where it can.
+    var registryProblem: String?
     /// By the master's clock when it was asked, seconds since 1970.
     var now: Double
     /// Seconds from then until the last worker had answered.
@@ -153,6 +155,7 @@ struct ClusterAudit {
                         worker, "has \(Humane.count(condition.clients, "client")), and room for \(condition.clientLimit)",
                         "raise its hard limit of open files and limits.connections, or add a worker"))
             }
+            found += condition.refusal.map { [refused($0, "configuration", worker, "mend it, then `shunt admin reload`")] } ?? []
             found += condition.certificates.compactMap { expiry($0, worker) }
             found += condition.hooks.filter { $0.p99 * 2 > $0.budget }.map { hook in
                 let share = Int((hook.p99 / hook.budget * 100).rounded())
@@ -164,7 +167,18 @@ struct ClusterAudit {
         return found
     }
 
-    private var ofMaster: [Finding] { certificates.compactMap { expiry($0, "master") } }
+    private func refused(_ refusal: RefusalRecord, _ what: String, _ worker: String, _ help: String) -> Finding {
+        warning(worker, "did not take its \(what) \(Humane.age(of: refusal.at, now: now)): \(refusal.why)", help)
+    }
+
+    private var ofMaster: [Finding] {
+        let registry = registryProblem.map { why in
+            problem(
+                "master", "cannot write its registry: \(why)",
+                "see its disk: lists grow old, and what workers, bans and events say now is lost if the master ends")
+        }
+        return [registry].compactMap { $0 } + certificates.compactMap { expiry($0, "master") }
+    }
 
     private func expiry(_ certificate: WorkerCondition.Certificate, _ process: String) -> Finding? {
         let left = certificate.expiresAt - now
@@ -185,6 +199,10 @@ struct ClusterAudit {
     private var ofRules: [Finding] {
         var found: [Finding] = []
         for one in rules.workers {
+            let ofConfiguration = conditions.workers.first { $0.worker == one.worker }?.answer?.refusal
+            if let refusal = one.answer?.refusal, refusal.why != ofConfiguration?.why {
+                found.append(refused(refusal, "rules", name(one.worker), "mend the rule's files, then `shunt admin rules reload`"))
+            }
             for rule in one.answer?.rules ?? [] {
                 if rule.offLoops > 0 {
                     found.append(
@@ -219,7 +237,6 @@ struct ClusterAudit {
                 // What an operator has asked for is not wrong.
                 guard event.detail.contains(EventRecord.byItself) else { return nil }
                 return warning(name(event.subject), "went back to earlier rules \(age): \(event.detail)", "see what was deployed")
-            case .rulesRefused: return warning(name(event.subject), "did not take its rules \(age): \(event.detail)", "mend the rule's files")
             case .linkRefused: return warning(event.subject, "was refused as a worker \(age): \(event.detail)", "see cluster.token_file there")
             case .adminRefused: return warning(event.subject, "was refused by the admin API \(age): \(event.detail)", "see who asks from there")
             default: return nil

@@ -172,7 +172,7 @@ enum DrainListing {
             } catch {
                 // It has ended between two questions.
                 guard exits, try await isGone(worker, session) else { throw error }
-                state = DrainRecord(draining: true, since: state.since, sent: state.sent)
+                state = DrainRecord(draining: true, since: state.since, sent: state.sent, givenUp: state.givenUp)
                 json = try session.json(of: state)
             }
             guard state.draining else {
@@ -191,17 +191,18 @@ enum DrainListing {
             (state.connections, "connection"), (state.sessions, "session"), (state.chats, "chat"), (state.delayed, "delayed message"),
         ].filter { $0.0 > 0 }.map { Humane.count($0.0, $0.1) }
         let list = left.isEmpty ? "nobody" : left.joined(separator: ", ")
-        return "left: \(list)" + (state.sent > 0 ? "; sent away: \(state.sent)" : "") + (state.waits.map { "; waits: \($0)" } ?? "")
+        let lost = state.givenUp.map { "; lost: \(Humane.count($0, "delayed message"))" } ?? ""
+        return "left: \(list)" + (state.sent > 0 ? "; sent away: \(state.sent)" : "") + lost + (state.waits.map { "; waits: \($0)" } ?? "")
     }
 
     static func write(_ state: DrainRecord, _ json: String, _ worker: String, _ session: AdminSession) async throws(ShuntError) {
         switch session.output {
         case .json: try session.write(json: json)
         case .csv:
-            var csv = CSV(header: ["worker", "draining", "connections", "sessions", "chats", "delayed", "leaving", "sent", "waits"])
+            var csv = CSV(header: ["worker", "draining", "connections", "sessions", "chats", "delayed", "leaving", "sent", "given_up", "waits"])
             csv.append([
                 worker, "\(state.draining)", "\(state.connections)", "\(state.sessions)", "\(state.chats)", "\(state.delayed)", "\(state.leaving)",
-                "\(state.sent)", state.waits ?? "",
+                "\(state.sent)", "\(state.givenUp ?? 0)", state.waits ?? "",
             ])
             try session.write(csv)
         case .table:

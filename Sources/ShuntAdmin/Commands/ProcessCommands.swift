@@ -27,6 +27,7 @@ struct ReloadCommand: AdminSubcommand {
         }
         try ProcessListing.write(rows, ["process", "changed", "waiting for a restart"], json, session)
         try ProcessListing.tell(found, session)
+        try session.requireAnswers(found.missing, "it may still do it: `shunt admin config` shows the settings with which it runs")
     }
 
     private static func list(_ changes: [String]?) -> String {
@@ -132,6 +133,7 @@ struct LogCommand: AdminSubcommand {
         }
         try ProcessListing.write(rows, ["subsystem", "level", "process"], json, session)
         try ProcessListing.tell(found, session)
+        if level != nil { try session.requireAnswers(found.missing, "it may still do it: `shunt admin log` shows how much it logs") }
     }
 }
 
@@ -158,7 +160,9 @@ enum ProcessListing {
         var refusals = found.workers.compactMap { worker in worker.error.map { (worker.worker, $0) } }
         if let error = found.error { refusals.insert(("the master", error), at: 0) }
         guard let first = refusals.first else { return }
-        for (name, problem) in refusals.dropFirst() { session.note("\(name): \(problem.message) (\(problem.code))") }
+        for (name, problem) in refusals.dropFirst() {
+            session.note("\(name): " + (problem.location.map { "\($0): " } ?? "") + "\(problem.message) (\(problem.code))")
+        }
         let place = first.1.location.map { "\(first.0): \($0)" } ?? first.0
         throw ShuntError(ErrorCode(rawValue: first.1.code) ?? .internalError, first.1.message, at: place, help: first.1.help)
     }

@@ -149,13 +149,13 @@ enum RuleListing {
         case .table:
             try session.console.write(answers.workers.map { FieldList.hanging($0.worker + "  ", outcome($0), width: session.console.width) }.joined())
         }
+        guard let refused = answers.workers.first(where: { $0.error != nil }), let error = refused.error else {
+            return try session.requireAnswers(answers.missing, "it may still do it: `shunt admin rules` tells")
+        }
         session.noteMissing(answers, "it may still do it: `shunt admin rules` tells")
-        guard let refused = answers.workers.first(where: { $0.error != nil }), let error = refused.error else { return }
-        let count = answers.workers.count { $0.error != nil }
-        throw ShuntError(
-            ErrorCode(rawValue: error.code) ?? .internalError,
-            count == answers.workers.count ? "no worker has other rules now" : "\(count) of \(answers.workers.count) workers keep their rules",
-            at: refused.worker, help: error.help)
+        let (count, total) = (answers.workers.count { $0.error != nil }, answers.workers.count + answers.missing.count)
+        let who = total == 1 ? "the worker keeps its rules" : (count == total ? "all \(total)" : "\(count) of \(total)") + " workers keep their rules"
+        throw ShuntError(ErrorCode(rawValue: error.code) ?? .internalError, who, at: refused.worker, help: error.help)
     }
 
     private static func outcome(_ worker: WorkerAnswersRecord<RuleDeploymentRecord>.Worker) -> String {
@@ -192,6 +192,12 @@ extension AdminSession {
     func requireWorkers<Answer>(_ answers: WorkerAnswersRecord<Answer>) throws(ShuntError) {
         guard answers.workers.isEmpty, answers.missing.isEmpty else { return }
         throw ShuntError(.workerNone, "no worker is connected to this master", help: "start one, or ask the master that they are connected to")
+    }
+
+    /// - Throws: `connection.lost` where workers have not answered: nobody knows what they did.
+    func requireAnswers(_ missing: [String], _ consequence: String) throws(ShuntError) {
+        guard !missing.isEmpty else { return }
+        throw ShuntError(.connectionLost, "no answer from \(missing.joined(separator: ", "))", help: consequence)
     }
 
     /// Names the workers that have not answered.

@@ -61,13 +61,19 @@ struct StatusCommand: AdminSubcommand {
         return head(status, master) + [("workers", "\(heard) heard here; the master that serves knows how they are")]
     }
 
+    /// The workers at the master, of the electorate: right after it has begun, more may have come.
+    private static func workers(_ role: MasterRoleRecord) -> String {
+        guard let electorate = role.electorate, role.heard <= electorate else { return Humane.count(role.heard, "worker") }
+        return "\(role.heard) of \(electorate) workers"
+    }
+
     private static func head(_ status: StatusDocument, _ master: String) -> [(name: String, value: String)] {
         let fields = [("master", "\(master), \(status.version), up \(Humane.duration(status.uptimeSeconds))")]
         guard let role = status.master else { return fields }
         let others = role.masters.map { "\($0.address) \($0.role)" }.joined(separator: ", ")
         let text =
             "\(role.role) in term \(role.term) for \(Humane.duration(max(0, status.now - role.since)))"
-            + (status.isServing ? ", \(role.heard) of \(role.electorate ?? 0) workers" : role.serving.map { ", \($0) serves" } ?? ", none serves")
+            + (status.isServing ? ", \(workers(role))" : role.serving.map { ", \($0) serves" } ?? ", none serves")
         return fields + [("role", text), ("other masters", others)]
     }
 }

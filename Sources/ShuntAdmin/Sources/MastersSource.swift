@@ -53,10 +53,8 @@ final class MastersSource: AdminSource {
 
     /// The master that is asked first: of several the one that serves, since a standby answers what it can, too, and says that it knew no better.
     private func first(for request: AdminRequest) async -> APISource {
-        switch request {
-        case .status, .changeRole: return now
-        default: break
-        }
+        // Another master than the one that serves is to serve.
+        if case .changeRole("serve") = request { return now }
         let looks = hasLooked.withLock { looked in
             defer { looked = true }
             return !looked

@@ -33,7 +33,7 @@ public struct Refusal: Hashable, Sendable, CustomStringConvertible {
         switch status {
         case 307: return .workerElsewhere
         case 401: return .accessCredentials
-        case 403: return .ruleRejected
+        case 403: return AccessRefusal.code(of: text) ?? .ruleRejected
         case 409: return .chatFull
         case 408: return .frameTimeout
         case 413: return .frameTooLarge

@@ -32,15 +32,18 @@ public struct DrainRecord: Codable, Equatable, Sendable {
     public var sent: Int
     /// Clients that are still to be sent away where a worker gives some of its clients to others.
     public var excess: Int
+    /// Messages that rules delayed and that were given up, since the time for it was over; nil where none was.
+    public var givenUp: Int?
     /// Why nobody is sent away at present; nil where somebody is, or nobody is left.
     public var waits: String?
 
     public init(
         draining: Bool = false, since: Double? = nil, connections: Int = 0, sessions: Int = 0, chats: Int = 0, delayed: Int = 0, leaving: Int = 0,
-        sent: Int = 0, excess: Int = 0, waits: String? = nil
+        sent: Int = 0, excess: Int = 0, givenUp: Int? = nil, waits: String? = nil
     ) {
         (self.draining, self.since, self.connections, self.sessions, self.chats) = (draining, since, connections, sessions, chats)
-        (self.delayed, self.leaving, self.sent, self.excess, self.waits) = (delayed, leaving, sent, excess, waits)
+        (self.delayed, self.leaving, self.sent, self.excess) = (delayed, leaving, sent, excess)
+        (self.givenUp, self.waits) = (givenUp, waits)
     }
 
     /// Nobody is left, and nothing that is still to be sent.

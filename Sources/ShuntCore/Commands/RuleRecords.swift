@@ -8,8 +8,11 @@ public struct RuleSetRecord: Codable, Equatable, Sendable {
     public var canRollBack: Bool
     /// In the order in which they are called.
     public var rules: [RuleRecord]
+    /// Why the worker has not taken the rules that it has read last; nil where it has.
+    public var refusal: RefusalRecord?
 
-    public init(version: Int, deployedAt: Double, canRollBack: Bool, rules: [RuleRecord]) {
+    public init(version: Int, deployedAt: Double, canRollBack: Bool, rules: [RuleRecord], refusal: RefusalRecord? = nil) {
+        self.refusal = refusal
         self.version = version
         self.deployedAt = deployedAt
         self.canRollBack = canRollBack

@@ -36,8 +36,13 @@ public struct WorkerCondition: Codable, Equatable, Sendable {
     public var clientLimit: Int
     public var certificates: [Certificate]
     public var hooks: [Hook]
+    /// Why the worker has not taken the configuration that it has read last; nil where it has.
+    public var refusal: RefusalRecord?
 
-    public init(now: Double, clients: Int, clientLimit: Int, certificates: [Certificate] = [], hooks: [Hook] = []) {
+    public init(
+        now: Double, clients: Int, clientLimit: Int, certificates: [Certificate] = [], hooks: [Hook] = [], refusal: RefusalRecord? = nil
+    ) {
+        self.refusal = refusal
         (self.now, self.clients, self.clientLimit) = (now, clients, clientLimit)
         (self.certificates, self.hooks) = (certificates, hooks)
     }

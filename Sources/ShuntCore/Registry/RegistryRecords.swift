@@ -114,7 +114,7 @@ public struct WorkerFigures: Codable, Equatable, Sendable {
 }
 
 /// An event that operators may want to look up later.
-public struct EventRecord: Codable, Equatable, Sendable {
+public struct EventRecord: Codable, Hashable, Sendable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
         case masterStarted = "master.started"
         case masterStopped = "master.stopped"

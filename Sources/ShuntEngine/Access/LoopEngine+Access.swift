@@ -164,17 +164,17 @@ extension LoopEngine {
         guard let own = clients[connection.slot].identity?.access?.admitted.uid, !own.utf8.elementsEqual(uid.utf8) else { return }
         output.figures.denied += 1
         noteDenied(connection)
-        throw ShuntError(.accessDenied, "this client is '\(own)', and may not register another uid")
+        throw ShuntError(.accessDenied, AccessRefusal.isOther(than: own))
     }
 
     /// What the worker answers to a client that lacks a right.
     static func denial(of action: AccessAction, _ subject: String) -> String {
         switch action {
-        case .publish: "this client may not publish to '\(subject)'"
-        case .subscribe: "this client may not subscribe to '\(subject)'"
-        case .share: "this client may not share '\(subject)'"
-        case .broadcast: "this client may not send broadcasts"
-        case .chat: "this client may not use the chat '\(subject)'"
+        case .publish: AccessRefusal.lacking("publish to '\(subject)'")
+        case .subscribe: AccessRefusal.lacking("subscribe to '\(subject)'")
+        case .share: AccessRefusal.lacking("share '\(subject)'")
+        case .broadcast: AccessRefusal.lacking("send broadcasts")
+        case .chat: AccessRefusal.lacking("use the chat '\(subject)'")
         }
     }
 
@@ -189,7 +189,7 @@ extension LoopEngine {
         output.figures.denied += 1
         noteDenied(connection)
         throw ShuntError(
-            .accessDenied, "this client may not read some topics of '\(request.topic)'",
+            .accessDenied, AccessRefusal.lacking("read some topics of '\(request.topic)'"),
             help: "members of a group must be allowed to read all that the group gets")
     }
 

@@ -64,6 +64,6 @@ extension LoopEngine {
     /// The client is not told the operator's reason.
     private func refusal(_ ban: Ban) -> ShuntError {
         output.figures.banned += 1
-        return ShuntError(.accessBanned, "this client is banned")
+        return ShuntError(.accessBanned, AccessRefusal.banned)
     }
 }

@@ -18,8 +18,9 @@ public enum ChatEvent: Equatable, Sendable {
     case moved(chat: String, to: String)
     /// An operator ends a chat.
     case close(chat: String)
-    /// The worker drains: chats for whose members nothing is held go to another worker, at most so many.
-    case moveAway(to: String, limit: Int)
+    /// The worker drains: chats for whose members nothing is held go to another worker, at most so many. All do where it is forced, or end
+    /// where there is no other worker.
+    case moveAway(to: String?, limit: Int, isForced: Bool)
     case tick
 }
 

@@ -39,7 +39,7 @@ public struct ChatHouse: Sendable {
         case .answer(let chat, let request, let assignment): answered(ExactText(chat), request, assignment, now: now)
         case .moved(let chat, let address): end(ExactText(chat), .moved(to: address))
         case .close(let chat): end(ExactText(chat), .closedByOperator)
-        case .moveAway(let address, let limit): moveAway(to: address, limit)
+        case .moveAway(let address, let limit, let isForced): moveAway(to: address, limit, isForced)
         case .tick: tick(now: now)
         }
         defer { turn.actions = [] }
@@ -296,8 +296,12 @@ public struct ChatHouse: Sendable {
     }
 
     /// Tells the members of chats where to go. A chat that holds messages for an absent member stays as long as it would otherwise.
-    private mutating func moveAway(to address: String, _ limit: Int) {
-        for (id, chat) in chats.filter({ !$0.value.isHolding }).prefix(limit) {
+    private mutating func moveAway(to address: String?, _ limit: Int, _ isForced: Bool) {
+        for (id, chat) in chats.filter({ isForced || !$0.value.isHolding }).prefix(limit) {
+            guard let address else {
+                end(id, .closedByOperator)
+                continue
+            }
             end(id, .moved(to: address))
             tellClosed(id, createdAt: chat.createdAt)
         }

@@ -14,6 +14,8 @@ public struct MasterLink: Sendable {
         /// The link is up: tell this master all that the worker holds.
         /// - isShunt: whether it takes reports; message-channel's takes single devices, and is asked for chats.
         case joined(master: String, isShunt: Bool)
+        /// The master has taken the events that heartbeats have told, up to this number.
+        case tookEvents(upTo: Int64)
         /// The master has forgotten what the worker holds: tell it all again.
         case reportAgain
         /// See whether this master answers, on a connection of its own, and call `looked`. An earlier one of the list counts.
@@ -95,6 +97,8 @@ public struct MasterLink: Sendable {
         /// Heartbeats sent since one was answered, and when the first of them was.
         var unanswered = 0
         var heardAt: Double
+        /// The last event that a heartbeat tells which is not answered, by the id of its frame.
+        var eventsTold: [Int64: Int64] = [:]
         var hasJoined = false
         var isShunt = false
         /// Questions under way, by the id of their frame.
@@ -263,10 +267,14 @@ public struct MasterLink: Sendable {
     public mutating func heartbeat(_ body: HeartbeatBody, now: Double) -> [Action] {
         guard case .connected(var connected) = state, connected.proof == .done else { return [] }
         connected.unanswered += 1
-        state = .connected(connected)
         var body = body
         body.shunt?.ballot = ballot
-        return [.send(Frame.heartbeat(id: ids.next(now: now), body).encoded())]
+        // One of message-channel keeps none.
+        if connected.hasJoined, !connected.isShunt { body.shunt?.events = [] }
+        let id = ids.next(now: now)
+        connected.eventsTold[id] = body.shunt?.events.last?.number
+        state = .connected(connected)
+        return [.send(Frame.heartbeat(id: id, body).encoded())]
     }
 
     /// A frame from the master.
@@ -292,13 +300,15 @@ public struct MasterLink: Sendable {
             return Self.room(frame)
         }
         if connected.clientsTold == frame.id { return tookClients(frame, connected) }
-        let confirmed = connected.confirm(frame.id)
+        var confirmed = connected.confirm(frame.id)
+        let eventsTold = connected.eventsTold.removeValue(forKey: frame.id)
         state = .connected(connected)
         guard !frame.isError else { return [.refused(master: master, why: frame.text)] + confirmed }
         let reply = HeartbeatReply(frame.text)
         if let moves = follow(reply, &connected, now: now) { return confirmed + moves }
+        if let eventsTold, case .serving = reply { confirmed.append(.tookEvents(upTo: eventsTold)) }
         guard !connected.hasJoined else {
-            if case .serving(mustReport: true, _) = reply { return [.reportAgain] }
+            if case .serving(mustReport: true, _) = reply { return confirmed + [.reportAgain] }
             return confirmed
         }
         connected.hasJoined = true
@@ -307,7 +317,7 @@ public struct MasterLink: Sendable {
         state = .connected(connected)
         let waiting = early
         early = []
-        return [.joined(master: master, isShunt: connected.isShunt)] + waiting.flatMap { ask($0.question, host: $0.host, now: now) }
+        return [.joined(master: master, isShunt: connected.isShunt)] + confirmed + waiting.flatMap { ask($0.question, host: $0.host, now: now) }
     }
 
     /// §11.3: 200 with the asker's own address, or 307 with another's. A native master may answer twice; the first counts. One of

@@ -41,6 +41,8 @@ public struct WorkerDrain: Sendable {
     private var hasRoom = true
     /// It was told that nobody is left.
     private var isTold = false
+    /// Messages that rules delayed and that were given up, since it took too long.
+    private var givenUp = 0
 
     private struct Loop: Sendable {
         /// What is left; nil before the first step.
@@ -72,7 +74,7 @@ public struct WorkerDrain: Sendable {
     /// Goes on where the drain before was: an operator who asks for it again and again does not hold it up.
     private mutating func goOn(from before: WorkerDrain) {
         if before.stage != .producers { stage = .all }
-        (credit, tickedAt) = (before.credit, before.tickedAt)
+        (credit, tickedAt, givenUp) = (before.credit, before.tickedAt, before.givenUp)
         guard before.loops.count == loops.count, stage == before.stage else { return }
         for place in loops.indices { loops[place].hasEnded = before.loops[place].hasEnded }
     }
@@ -129,6 +131,7 @@ public struct WorkerDrain: Sendable {
         guard tally.number == number, loops.indices.contains(index), let granted = loops[index].granted else { return [] }
         credit += Double(granted - tally.begun)
         begun -= granted - tally.begun
+        givenUp += tally.givenUp
         if loops[index].tally == nil { loops[index].sentBefore = tally.sentBefore }
         (loops[index].tally, loops[index].granted, loops[index].hasEnded) = (tally, nil, tally.isOver)
         guard !isTold, loops.allSatisfy({ $0.tally != nil }) else { return [] }
@@ -144,16 +147,25 @@ public struct WorkerDrain: Sendable {
         }
     }
 
-    /// Clients to which nothing is sent have gone, or it has taken too long.
+    /// Clients that others send to go once nothing is to be sent to them any more: no producer is left, and no message that a rule delays. Or it
+    /// has taken too long.
     private mutating func advance() {
         guard case .empty(let request) = goal else { return }
         var next = stage
-        if stage == .producers, loops.allSatisfy(\.hasEnded) { next = .all }
+        switch stage {
+        case .producers where delayed == 0 && loops.allSatisfy(\.hasEnded): next = .all
+        // One that sends and takes has sent what a rule delays.
+        case .all where delayed > 0: next = .producers
+        default: break
+        }
         if let patience = request.forceAfter, lasted >= patience { next = .forced }
         guard next != stage else { return }
         stage = next
         for index in loops.indices { loops[index].hasEnded = false }
     }
+
+    /// Messages that rules delay.
+    private var delayed: Int { loops.reduce(0) { $0 + ($1.tally?.delayed ?? 0) } }
 
     /// Whether a loop has chats, as far as is known.
     private var keepsChats: Bool { loops.contains { ($0.tally?.chats ?? 1) > 0 } }
@@ -179,7 +191,14 @@ public struct WorkerDrain: Sendable {
             record.sent += tally.sent - loop.sentBefore
         }
         if case .shed(let count, _) = goal { record.excess = isTold ? 0 : max(0, count - record.sent) }
-        if isDraining, !hasRoom, stage != .forced, !isTold { record.waits = "no other worker takes clients" }
+        if givenUp > 0 { record.givenUp = givenUp }
+        if isDraining, stage != .forced, !isTold {
+            if !hasRoom {
+                record.waits = "no other worker takes clients"
+            } else if stage == .producers, delayed > 0, loops.allSatisfy(\.hasEnded) {
+                record.waits = "messages that rules delay are still to be sent"
+            }
+        }
         return record
     }
 }

@@ -60,6 +60,8 @@ public struct DepartureTally: Equatable, Sendable {
     public var sessions = 0
     public var chats = 0
     public var delayed = 0
+    /// Messages that rules delayed and that were given up in this step.
+    public var givenUp = 0
     public var leaving = 0
     /// Clients and sessions that have gone, since the loop began; and how many of them before this step.
     public var sent = 0
@@ -89,8 +91,10 @@ extension LoopEngine {
         departures.keepsChats = step.keepsChats
         if departures.refusesNew {
             house.elsewhere = step.chatsTo
-            if let other = step.chatsTo { handle(.moveAway(to: other, limit: step.limit)) }
+            let isForced = step.stage == .forced
+            if step.chatsTo != nil || isForced { handle(.moveAway(to: step.chatsTo, limit: step.limit, isForced: isForced)) }
         }
+        if step.stage == .forced { tally.givenUp = giveUpDelayed() }
         for id in departures.leaving.keys { goOnLeaving(id, isForced: step.stage == .forced) }
         tally.begun = beginDepartures(step)
         let isPassed = departures.passed >= clients.count && (!step.stage.takesSessions || departures.sessionsPassed >= sessions.slots)

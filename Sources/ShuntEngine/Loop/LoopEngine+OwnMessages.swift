@@ -108,6 +108,17 @@ extension LoopEngine {
         tellDelayRoom()
     }
 
+    /// The worker ends, and waits no longer.
+    /// - Returns: how many messages are lost.
+    func giveUpDelayed() -> Int {
+        let count = rulesState.delayed.count
+        guard count > 0 else { return 0 }
+        output.figures.dropped += count
+        (rulesState.delayed, rulesState.delayedBytes, rulesState.areDue) = (Deadlines(), 0, false)
+        tellDelayRoom()
+        return count
+    }
+
     private func send(_ delayed: DelayedMessage) {
         var message = delayed.message
         let expiry = message.properties.withUnsafeBytes { PublishProperties.expiry(in: $0) }

@@ -186,7 +186,7 @@ struct MQTTFront {
         let why =
             switch code {
             case .accessExpired: "its token is over, its password has changed, or its certificate is revoked"
-            case .accessBanned: "this client is banned"
+            case .accessBanned: AccessRefusal.banned
             case .clientKicked: "an operator has closed this client"
             default: ""
             }

@@ -34,6 +34,11 @@ extension MasterEngine {
         commands.closed(connection)
     }
 
+    /// A worker that has fallen silent answers no more, though its connection may still be there.
+    func leaveQuestions(ofLost changes: [RegistryChange]) {
+        for case .workerState(let worker, .lost, _) in changes { directory.connection(of: worker).map(leaveQuestions) }
+    }
+
     func tickQuestions(now: Double) {
         retained.tick(now: now)
         refused.tick(now: now)

@@ -110,10 +110,12 @@ public final class MasterEngine {
 
     /// What the registry held when the master started. Workers have two heartbeats' time to tell their chats and devices again.
     public func restore(
-        _ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], bans: [Ban] = [], now: Double
+        _ workers: [WorkerRecord], devices: [DeviceRecord] = [], chats: [ChatRecord] = [], bans: [Ban] = [], events: [EventRecord] = [],
+        now: Double
     ) {
         for ban in bans { try? self.bans.add(ban) }
         directory.restore(workers, now: now)
+        directory.restore(events)
         if workers.contains(where: { !$0.state.isAway }) { settledAt = now + Self.patience }
         record(self.devices.restore(devices, now: now, until: now + Self.patience))
         self.chats.restore(chats, until: now + Self.patience)
@@ -184,7 +186,9 @@ public final class MasterEngine {
 
     public func tick(now: Double) {
         tickStandby(now: now)
-        apply(directory.tick(now: now), now: now)
+        let changes = directory.tick(now: now)
+        leaveQuestions(ofLost: changes)
+        apply(changes, now: now)
         tickHistory(now: now)
         tickQuestions(now: now)
         tickBans(now: now)

@@ -33,6 +33,8 @@ public struct WorkerDirectory: Sendable {
     }
 
     private var entries: [ExactText: Entry] = [:]
+    /// What workers had told before this master started, as the registry has it: they tell the last of it again.
+    private var written: Set<EventRecord> = []
     /// The workers that take clients.
     private var order = WorkerOrder()
     public private(set) var allocations = AllocationCounts()
@@ -76,6 +78,9 @@ public struct WorkerDirectory: Sendable {
             place(entry)
         }
     }
+
+    /// The events of workers that the registry held when the master started.
+    public mutating func restore(_ events: [EventRecord]) { written = Set(events) }
 
     public func record(_ name: String) -> WorkerRecord? { self[name]?.record }
 
@@ -340,7 +345,8 @@ public struct WorkerDirectory: Sendable {
     private func told(_ events: [WorkerEvent], by entry: inout Entry) -> [RegistryChange] {
         let new = events.filter { $0.number > entry.lastEvent }
         entry.lastEvent = max(entry.lastEvent, new.map(\.number).max() ?? 0)
-        return new.map { .event(EventRecord(at: $0.at, kind: $0.kind, subject: entry.record.name, detail: $0.detail)) }
+        return new.map { EventRecord(at: $0.at, kind: $0.kind, subject: entry.record.name, detail: $0.detail) }
+            .filter { !written.contains($0) }.map { .event($0) }
     }
 
     private func events(

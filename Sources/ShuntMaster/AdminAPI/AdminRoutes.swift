@@ -20,7 +20,7 @@ struct AdminRoutes {
             let document = StatusDocument(
                 version: status.version, startedAt: status.startedAt, uptimeSeconds: status.uptimeSeconds,
                 workers: counts.workers, events: counts.events, devices: counts.devices, chats: counts.chats, clients: counts.clients,
-                registry: .init(path: registry.path, writer: status.writer), master: status.role,
+                registry: .init(path: registry.path, writer: status.writer, problem: status.problem.map { "\($0)" }), master: status.role,
                 certificates: status.certificates)
             return .json(try RecordJSON.encode(document))
         }

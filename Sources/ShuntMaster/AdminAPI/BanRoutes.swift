@@ -23,7 +23,7 @@ struct BanRoutes {
     private var add: HTTPRoute {
         let sheet = RouteSheet(
             "Bans somebody, or changes a ban.", BanRecord.self,
-            gives: "The ban, once it is in the registry, and all workers hold it and have closed its clients.",
+            gives: "The ban, once all workers hold it and have closed its clients. It is in the registry then, or a note says that it is not.",
             errors: .registry + [.connectionLost, .memoryLimit, .masterStandby])
         let body = HTTPBody(AdminContract.request(BanRequest.self), example: #"{"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
         return HTTPRoute(.post, "/api/v1/bans", sheet, body: body, need: .operate) { [change, record, now] call in

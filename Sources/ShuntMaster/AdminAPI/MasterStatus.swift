@@ -9,6 +9,8 @@ public struct MasterStatus: Sendable {
     public var startedAt: Double
     public var uptimeSeconds: Double
     public var writer: RegistryWriter.Figures
+    /// Why the registry cannot be written; nil where it can.
+    public var problem: ShuntError?
     /// Whether it serves; nil where it has no peers.
     public var role: MasterRoleRecord?
     public var certificates: [WorkerCondition.Certificate]
@@ -17,13 +19,14 @@ public struct MasterStatus: Sendable {
     var now: Double { startedAt + uptimeSeconds }
 
     public init(
-        version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures, role: MasterRoleRecord? = nil,
+        version: String, startedAt: Double, uptimeSeconds: Double, writer: RegistryWriter.Figures, problem: ShuntError? = nil,
+        role: MasterRoleRecord? = nil,
         certificates: [WorkerCondition.Certificate] = []
     ) {
         (self.role, self.certificates) = (role, certificates)
         self.version = version
         self.startedAt = startedAt
         self.uptimeSeconds = uptimeSeconds
-        self.writer = writer
+        (self.writer, self.problem) = (writer, problem)
     }
 }

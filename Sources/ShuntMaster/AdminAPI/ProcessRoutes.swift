@@ -30,8 +30,8 @@ struct ProcessRoutes {
         let sheet = Self.sheet("Has the master and the workers read their configuration again.", ReloadRecord.self)
         return HTTPRoute(.post, "/api/v1/reload", sheet, parameters: [.oneWorker], need: .operate) { call in
             let worker = call.parameters["worker"]
-            record(call.caller, "reload" + (worker.map { " --worker \($0)" } ?? ""), nil)
-            return try await answer(WorkerCommand(.reload, worker: worker, patience: Self.patience), ReloadRecord.self)
+            let order = WorkerCommand(.reload, worker: worker, patience: Self.patience)
+            return try await answer(order, ReloadRecord.self, noting: "reload" + (worker.map { " --worker \($0)" } ?? ""), by: call.caller)
         }
     }
 
@@ -54,13 +54,17 @@ struct ProcessRoutes {
             let request = LogLevelRequest(level: call.parameters["level"], subsystem: call.parameters["subsystem"])
             let worker = call.parameters["worker"]
             let words = (request.subsystem.map { " --subsystem \($0)" } ?? "") + (worker.map { " --worker \($0)" } ?? "")
-            record(call.caller, "log \(request.level ?? "")" + words, nil)
-            return try await answer(
-                WorkerCommand(.logLevels, arguments: try RecordJSON.encode(request), worker: worker), LogLevelsRecord.self)
+            let order = WorkerCommand(.logLevels, arguments: try RecordJSON.encode(request), worker: worker)
+            return try await answer(order, LogLevelsRecord.self, noting: "log \(request.level ?? "")" + words, by: call.caller)
         }
     }
 
-    private func answer<Record: Codable & Sendable>(_ order: WorkerCommand, _ type: Record.Type) async throws -> HTTPResponse {
+    /// - Parameters:
+    ///   - words: the command as the event of it has it; nil where it changes nothing.
+    ///   - caller: who has given it.
+    private func answer<Record: Codable & Sendable>(
+        _ order: WorkerCommand, _ type: Record.Type, noting words: String? = nil, by caller: String? = nil
+    ) async throws -> HTTPResponse {
         let (command, own) = (command, own)
         async let workers = command(order)
         var master: Result<Record, ShuntError>?
@@ -69,8 +73,14 @@ struct ProcessRoutes {
                 Result<Record, any Error> { try RecordJSON.decode(type, from: json) }.mapError { ShuntError(.internalError, "\($0)") }
             }
         }
+        let given = await workers
+        if let words {
+            // The master's process is one of those that are to do it.
+            let outcome = CommandOutcome(given, beside: master.map { $0.failure })
+            record(caller, words + outcome.part, outcome.refusal)
+        }
         let answers: WorkerAnswersRecord<Record>
-        switch await workers {
+        switch given {
         case .success(let given): answers = WorkerAnswersRecord(given)
         // The master's own answer is one.
         case .failure(let error) where master == nil: throw error

@@ -35,7 +35,8 @@ struct RuleRoutes {
         return HTTPRoute(.post, path, sheet, parameters: [.oneWorker], need: .operate) { [command, record] call in
             let worker = call.parameters["worker"]
             let answers = await command(WorkerCommand(name, worker: worker, patience: Self.patience))
-            record(call.caller, words + (worker.map { " --worker \($0)" } ?? ""), answers.refusal)
+            let outcome = CommandOutcome(answers)
+            record(call.caller, words + (worker.map { " --worker \($0)" } ?? "") + outcome.part, outcome.refusal)
             return try answers.response(RuleDeploymentRecord.self)
         }
     }

@@ -5,8 +5,12 @@ public struct StatusDocument: Codable, Equatable, Sendable {
     public struct Registry: Codable, Equatable, Sendable {
         public var path: String
         public var writer: RegistryWriter.Figures
+        /// Why it cannot be written; nil where it can.
+        public var problem: String?
 
-        public init(path: String, writer: RegistryWriter.Figures) { (self.path, self.writer) = (path, writer) }
+        public init(path: String, writer: RegistryWriter.Figures, problem: String? = nil) {
+            (self.path, self.writer, self.problem) = (path, writer, problem)
+        }
     }
 
     public var version: String

@@ -57,33 +57,67 @@ public struct DeployGuard: Equatable, Sendable {
     static let many = 3
     /// Seconds. Nobody notices a p99 that is longer by less than this.
     static let noticeable = 20e-6
+    /// So many calls, at least, are beyond the p99 that is too long: one or two are the machine's doing.
+    static let slowCalls: UInt64 = 10
+    /// So many spans of time in a row have more calls beyond it than one in a hundred.
+    static let slowSpans = 3
+    /// A span has so many calls, at least, and lasts so many seconds, or less where the version is looked at for a short time only.
+    private static let callsOfSpan: UInt64 = 30
+    private static let longestSpan = 2.0
+
+    /// How a hook's times went on, a span after the other.
+    private struct Span: Equatable, Sendable {
+        /// When it began, and what had been called until then.
+        var since: Double
+        var calls: UInt64 = 0
+        var slow: UInt64 = 0
+        /// How many spans in a row were too slow, until now.
+        var inRow = 0
+    }
+
+    /// By rule and hook.
+    private var spans: [String: Span] = [:]
 
     public init(_ settings: Settings, before: [String: Record], now: Double) {
         (self.settings, self.before, startedAt) = (settings, before, now)
     }
 
     /// - Parameter current: what the rules of `before` have done in this version.
-    public func look(at current: [String: Record], now: Double) -> Verdict {
+    public mutating func look(at current: [String: Record], now: Double) -> Verdict {
         for (name, old) in before.sorted(by: { $0.key < $1.key }) {
-            if let record = current[name], let why = worse(record, than: old) { return .worse(why: "\(name): \(why)") }
+            if let record = current[name], let why = worse(record, than: old, name, now: now) { return .worse(why: "\(name): \(why)") }
         }
         return now - startedAt >= settings.window ? .kept : .watching
     }
 
-    private func worse(_ new: Record, than old: Record) -> String? {
+    private mutating func worse(_ new: Record, than old: Record, _ rule: String, now: Double) -> String? {
         if new.trips > 0, old.trips == 0 { return "its breaker has switched it off" }
         if new.calls >= settings.calls, new.failing > old.failing + settings.errors, new.failsForMany {
             return "\(Self.percent(new.failing)) of \(new.calls) calls failed, \(Self.percent(old.failing)) before"
         }
         for (hook, figures) in new.hooks.sorted(by: { $0.key < $1.key }) {
-            guard let then = old.hooks[hook], figures.times.count >= settings.calls, then.times.count >= settings.calls,
-                let p99 = figures.times.quantile(0.99), let p99Then = then.times.quantile(0.99)
-            else { continue }
-            if p99 > p99Then * settings.slower, p99 - p99Then > Self.noticeable {
+            guard let then = old.hooks[hook]?.times, then.count >= settings.calls, let p99Then = then.quantile(0.99) else { continue }
+            let bound = max(p99Then * settings.slower, p99Then + Self.noticeable)
+            if isSlow(figures.times, bound, "\(rule) \(hook)", now: now), let p99 = figures.times.quantile(0.99) {
                 return "p99 of \(hook) is \(Self.time(p99)), it was \(Self.time(p99Then))"
             }
         }
         return nil
+    }
+
+    /// Whether the p99 is beyond a bound, by so many calls and for so long that it is not by chance.
+    private mutating func isSlow(_ times: RuleTimes, _ bound: Double, _ hook: String, now: Double) -> Bool {
+        let (calls, slow) = (times.count, times.count(beyond: bound))
+        var span = spans[hook] ?? Span(since: startedAt)
+        if abs(now - span.since) >= min(Self.longestSpan, settings.window / Double(2 * Self.slowSpans)), calls >= span.calls + Self.callsOfSpan {
+            let isSlow = slow > span.slow && Double(slow - span.slow) > 0.01 * Double(calls - span.calls)
+            span = Span(since: now, calls: calls, slow: slow, inRow: isSlow ? span.inRow + 1 : 0)
+        }
+        spans[hook] = span
+        // Where one call in a hundred is so slow, three times the deviation is more by chance once in a thousand times.
+        let expected = 0.01 * Double(calls)
+        return span.inRow >= Self.slowSpans && calls >= settings.calls && slow >= Self.slowCalls
+            && Double(slow) > expected + 3 * expected.squareRoot()
     }
 
     private static func percent(_ value: Double) -> String { "\((value * 10).rounded() / 10) %" }

@@ -43,6 +43,11 @@ public struct RuleTimes: Equatable, Sendable {
         counts.enumerated().reduce(0) { shunt_time_bound($1.offset) <= nanoseconds ? $0 + $1.element : $0 }
     }
 
+    /// How many calls took longer than so many seconds, as `quantile` counts.
+    public func count(beyond seconds: Double) -> UInt64 {
+        counts.enumerated().reduce(0) { Double(shunt_time_bound($1.offset)) / 1e9 > seconds ? $0 + $1.element : $0 }
+    }
+
     public static func + (one: RuleTimes, other: RuleTimes) -> RuleTimes {
         guard !one.counts.isEmpty, !other.counts.isEmpty else { return one.counts.isEmpty ? other : one }
         var sum = one

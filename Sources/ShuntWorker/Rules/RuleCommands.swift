@@ -45,29 +45,23 @@ extension RuleSetRecord {
     init(_ report: RuleReport, loops: Int) {
         self.init(
             version: report.version.number, deployedAt: report.version.loadedAt, canRollBack: !report.earlier.isEmpty,
-            rules: report.rules.map { RuleRecord($0, since: Self.since($0, report), loops: loops) })
-    }
-
-    /// When the rule's files and settings began to run without a break.
-    private static func since(_ rule: RuleReport.Rule, _ report: RuleReport) -> Double {
-        let same = report.earlier.reversed().prefix { $0.rules[rule.name] == rule.digest }
-        return same.last?.loadedAt ?? report.version.loadedAt
+            rules: report.rules.map { RuleRecord($0, loops: loops) }, refusal: report.refusal.map { RefusalRecord(at: $0.at, why: $0.why) })
     }
 }
 
 extension RuleRecord {
-    init(_ rule: RuleReport.Rule, since: Double, loops: Int) {
+    init(_ rule: RuleReport.Rule, loops: Int) {
         let compared = rule.hooks.values.reduce(0) { $0 + $1.compared }
         let different = rule.hooks.values.reduce(0) { $0 + $1.different }
         self.init(
-            name: rule.name, plugin: rule.directory, priority: rule.priority, digest: rule.digest, since: since, mode: rule.mode,
+            name: rule.name, plugin: rule.directory, priority: rule.priority, digest: rule.digest, since: rule.since, mode: rule.mode,
             offLoops: rule.off, loops: loops, memory: rule.memory,
             hooks: rule.hooks.sorted { $0.key < $1.key }.map { name, hook in
                 RuleHookRecord(
                     hook: name, calls: Int(clamping: hook.calls), verdicts: hook.verdicts.mapValues { Int(clamping: $0) },
                     errors: hook.errors.mapValues { Int(clamping: $0) }, p50: hook.p50, p99: hook.p99)
             },
-            failures: rule.errors.reversed().filter { $0.at >= since }.map {
+            failures: rule.errors.reversed().filter { $0.at >= rule.since }.map {
                 RuleFailureRecord(at: $0.at, hook: $0.hook, code: $0.code, message: $0.text, topic: $0.topic, client: $0.client)
             },
             differences: compared == 0

@@ -1,6 +1,7 @@
 import Logging
 import ShuntConfig
 import ShuntCore
+import ShuntReactor
 import ShuntRules
 import Synchronization
 
@@ -66,6 +67,7 @@ final class RuleDeployments: Sendable {
                     try Self.checked(configuration, after: before.current, from: before.configuration, now: now, isCancelled: stops)
                 }
                 try peers.switchRules(to: next)
+                defer { peers.trimMemory() }
                 return took(next, configuration, now: now)
             }
         } catch {
@@ -108,11 +110,11 @@ final class RuleDeployments: Sendable {
             state.refusal = nil
             let before = state.current
             guard !next.isSame(as: before) else {
-                state.current = next.numbered(before.number)
+                state.current = next.taking(over: before, as: before.number, at: before.loadedAt, now: now)
                 return RuleChanges(version: before.number, anew: [], trials: [], gone: [])
             }
             state.lastNumber += 1
-            state.current = next.numbered(state.lastNumber)
+            state.current = next.taking(over: before, as: state.lastNumber, at: now, now: now)
             state.earlier.append(before)
             state.earlier.keepLast(Self.kept, bytes: Self.keptBytes)
             let changes = state.current.changes(since: before)
@@ -135,9 +137,10 @@ final class RuleDeployments: Sendable {
                     help: "the worker keeps those that it has run since it started, \(Self.kept) at most")
             }
             try peers.switchRules(to: target)
+            defer { peers.trimMemory() }
             let changes = target.changes(since: before)
             state.withLock { state in
-                state.current = target
+                state.current = target.taking(over: before, as: target.number, at: target.loadedAt, now: Worker.now)
                 state.earlier.removeLast()
                 state.watched = nil
             }
@@ -192,14 +195,20 @@ final class RuleDeployments: Sendable {
 
     /// Looks at the version that has begun last; rolls it back if it is worse than the one before.
     func look() {
-        guard let watched = state.withLock({ $0.watched }) else { return }
+        guard let since = state.withLock({ $0.watched?.startedAt }) else { return }
         // What loops have counted is known a tenth of a second later.
-        guard Worker.now - watched.startedAt > 0.3 else { return }
+        guard Worker.now - since > 0.3 else { return }
         let digests = Dictionary(current.set.rules.map { ($0.definition.name, $0.digest) }) { first, _ in first }
         let figures = peers.figures().map { $0.rules.filter { digests[$0.rule] == $0.version } }
-        switch watched.look(at: Self.records(of: figures), now: Worker.now) {
-        case .watching: break
-        case .kept: state.withLock { state in if state.watched == watched { state.watched = nil } }
+        let verdict = state.withLock { state -> DeployGuard.Verdict in
+            // Another version may have begun meanwhile.
+            guard state.watched?.startedAt == since else { return .watching }
+            let verdict = state.watched?.look(at: Self.records(of: figures), now: Worker.now) ?? .watching
+            if verdict == .kept { state.watched = nil }
+            return verdict
+        }
+        switch verdict {
+        case .watching, .kept: break
         case .worse(let why):
             do throws(ShuntError) {
                 _ = try rollback(why: why)
@@ -274,5 +283,11 @@ extension LoopPeers {
         let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
         error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
         throw error
+    }
+
+    /// Gives back to the system what the version before took, once all loops have let go of it.
+    fileprivate func trimMemory() {
+        _ = ask { _ in true }
+        ProcessMemory.trim()
     }
 }

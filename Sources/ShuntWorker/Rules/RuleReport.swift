@@ -31,6 +31,8 @@ public struct RuleReport: Codable, Equatable, Sendable {
         public var order: Int
         public var priority: Int
         public var digest: String
+        /// When it began to run with these files, settings and this budget, in seconds since 1970.
+        public var since: Double
         /// One of live, shadow and canary.
         public var mode: String
         /// Loops on which its breaker has switched it off, and how often that was done.
@@ -92,10 +94,12 @@ public struct RuleReport: Codable, Equatable, Sendable {
 extension RuleReport.Rule {
     private static let examples = 8
 
-    /// - Parameter figures: of each loop.
-    init(_ rule: RuleSet.Rule, order: Int, _ figures: [RuleFigures]) {
+    /// - Parameters:
+    ///   - since: when it began to run as it is.
+    ///   - figures: of each loop.
+    init(_ rule: RuleSet.Rule, order: Int, since: Double, _ figures: [RuleFigures]) {
         (name, directory, priority) = (rule.definition.name, rule.plugin.directory, rule.definition.priority)
-        (digest, mode, self.order) = (rule.digest, rule.mode.name, order)
+        (digest, mode, self.order, self.since) = (rule.digest, rule.mode.name, order, since)
         off = figures.count(where: \.isOff)
         trips = figures.reduce(0) { $0 + $1.trips }
         memory = figures.reduce(0) { $0 + $1.memory }

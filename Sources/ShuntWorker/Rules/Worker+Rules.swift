@@ -23,7 +23,9 @@ extension Worker {
         return RuleReport(
             version: RuleReport.Version(current), earlier: earlier.map(RuleReport.Version.init),
             rules: current.set.rules.enumerated().map { index, rule in
-                RuleReport.Rule(rule, order: index + 1, loops.flatMap { $0.filter { $0.rule == rule.definition.name } })
+                let name = rule.definition.name
+                return RuleReport.Rule(
+                    rule, order: index + 1, since: current.since(of: name), loops.flatMap { $0.filter { $0.rule == name } })
             }, refusal: deployments.refusal, isGuarded: deployments.isGuarding)
     }
 

@@ -19,7 +19,9 @@ struct WorkerRules: Sendable {
     /// Counts the versions that this worker has run; one that comes back keeps its number.
     private(set) var number = 1
     /// When it was loaded, in seconds since 1970.
-    let loadedAt: Double
+    private(set) var loadedAt: Double
+    /// When each rule began to run as it is, where that was not with this version; by name.
+    private var since: [String: Double] = [:]
 
     /// Reads and checks the plugins that the configuration enables.
     /// - Parameter before: the version that runs, whose stores go on; nil makes new ones.
@@ -75,12 +77,22 @@ struct WorkerRules: Sendable {
     /// Whether every rule goes on as it is.
     func isSame(as other: WorkerRules) -> Bool { set.isSame(as: other.set) }
 
-    /// Gives it the next number that no version has had.
-    func numbered(_ number: Int) -> WorkerRules {
+    /// The version as it runs after another one.
+    /// - Parameter loadedAt: when it was loaded first.
+    func taking(over before: WorkerRules, as number: Int, at loadedAt: Double, now: Double) -> WorkerRules {
         var copy = self
-        copy.number = number
+        (copy.number, copy.loadedAt) = (number, loadedAt)
+        copy.since = Dictionary(
+            set.rules.map { rule in
+                let name = rule.definition.name
+                return (name, before.set.rules.contains { $0.isSame(as: rule) } ? before.since(of: name) : now)
+            }
+        ) { first, _ in first }
         return copy
     }
+
+    /// When a rule began to run with its files, settings and budget, without a break.
+    func since(of rule: String) -> Double { since[rule] ?? loadedAt }
 
     /// How this version differs from the one before.
     func changes(since before: WorkerRules) -> RuleChanges {

@@ -254,6 +254,7 @@ struct ServerProcess {
                     "rules loaded anew": "\(list(rules?.anew ?? []))", "trials changed": "\(list(rules?.trials ?? []))",
                     "rules ended": "\(list(rules?.gone ?? []))",
                 ])
+            worker?.noteConfiguration(nil)
             return .success(ReloadRecord(changed: changes.live.map(\.description), waiting: changes.restart.map(\.description)))
         } catch let all as ConfigurationErrors {
             errors = all.errors
@@ -263,6 +264,7 @@ struct ServerProcess {
             errors = [ShuntError(.internalError, "\(error)")]
         }
         for error in errors { logger.error("the configuration stays as it was: \(error)") }
+        worker?.noteConfiguration(errors.first)
         return .failure(errors.first ?? ShuntError(.configInvalid, "the configuration is wrong"))
     }
 

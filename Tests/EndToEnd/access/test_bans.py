@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -130,3 +131,23 @@ def test_bans_outlive_master_and_worker(cluster):
     [["ban", "ann"], ["ban", "client:"], ["ban", "10.0.0.1/8"], ["ban", "uid:a", "--for", "1"], ["ban", "uid:a", "--for", "x"]])
 def test_what_cannot_be_banned(arguments):
     assert run("admin", *arguments).returncode == 64
+
+
+def test_a_ban_that_the_registry_cannot_take_holds_and_is_told(cluster):
+    registry = sqlite3.connect(cluster.master.registry, isolation_level=None)
+    registry.execute("BEGIN IMMEDIATE")
+    try:
+        told = cluster.admin("ban", "client:c1")
+        assert "the command is performed, but lists do not show it yet" in " ".join(told.split()), told
+        for worker in cluster.workers:
+            assert Client(worker.listeners["worker.mqtt"], 5).connect("c1", refused=True).reason == 0x8A
+        told = cluster.admin("unban", "client:c1")
+        assert "the command is performed" in told, told
+        for worker in cluster.workers:
+            Client(worker.listeners["worker.mqtt"], 5).connect("c1")
+    finally:
+        registry.execute("ROLLBACK")
+        registry.close()
+    eventually(lambda: cluster.bans() == {}, 10, "it is written")
+    events = json.loads(cluster.admin("events", "--output", "json"))["events"]
+    assert [event["detail"] for event in events if event["kind"] == "command"] == ["ban client:c1", "unban client:c1"]

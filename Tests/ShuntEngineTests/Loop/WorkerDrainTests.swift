@@ -8,6 +8,8 @@ struct WorkerDrainTests {
     private struct Loops {
         var left: [(producers: Int, others: Int)]
         var sent: [Int]
+        /// Messages that a rule of the first loop delays.
+        var delayed = 0
 
         init(_ left: [(producers: Int, others: Int)]) {
             self.left = left
@@ -27,6 +29,8 @@ struct WorkerDrainTests {
             }
             sent[loop] += tally.begun
             (tally.sent, tally.connections) = (sent[loop], left[loop].producers + left[loop].others)
+            if step.stage == .forced, loop == 0 { (tally.givenUp, delayed) = (delayed, 0) }
+            tally.delayed = loop == 0 ? delayed : 0
             tally.isOver = left[loop].producers == 0 && (step.stage == .producers || left[loop].others == 0)
             return tally
         }
@@ -112,6 +116,36 @@ struct WorkerDrainTests {
         let told = run(&drain, &loops, tenths: 30, hasRoom: false) { _, step in if stages.last != step.stage { stages.append(step.stage) } }
         #expect(stages == [.producers, .forced])
         #expect(told == [.emptied(exits: true)])
+    }
+
+    @Test func `Those that others send to stay while a rule delays a message`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 1000)), loops: 2, now: 0)
+        var loops = Loops([(10, 10), (10, 10)])
+        loops.delayed = 1
+        #expect(run(&drain, &loops, tenths: 20) == [] && loops.left.allSatisfy { $0 == (0, 10) }, "\(loops.left)")
+        #expect(drain.record.waits == "messages that rules delay are still to be sent")
+        loops.delayed = 0
+        #expect(run(&drain, &loops, from: 2, tenths: 20) == [.emptied(exits: false)] && drain.record.sent == 40)
+    }
+
+    @Test func `What one of them sends with a delay is waited for, too`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 10)), loops: 1, now: 0)
+        var loops = Loops([(0, 100)])
+        _ = run(&drain, &loops, tenths: 20)
+        loops.delayed = 1
+        _ = run(&drain, &loops, from: 2, tenths: 2)
+        let left = loops.left[0].others
+        _ = run(&drain, &loops, from: 2.2, tenths: 20)
+        #expect(left > 50 && loops.left[0].others == left)
+    }
+
+    @Test func `After its patience what rules delay is given up`() {
+        var drain = WorkerDrain(.empty(DrainRequest(rate: 1000, forceAfter: 1, exit: true)), loops: 2, now: 0)
+        var loops = Loops([(5, 5), (5, 5)])
+        loops.delayed = 3
+        #expect(run(&drain, &loops, tenths: 9) == [])
+        #expect(run(&drain, &loops, from: 0.9, tenths: 9) == [.emptied(exits: true)])
+        #expect(drain.record.givenUp == 3 && drain.record.sent == 20)
     }
 
     @Test func `A worker that gives clients away gives so many and no more`() {

@@ -72,7 +72,7 @@ struct CommandTests {
         let script = MasterEngineTests.Script.withThreeWorkers()
         let (id, _) = try give(script, WorkerCommand(.rulesReload, patience: 30))
         answer(script, id, .success(done), on: 1)
-        script.wait(29)
+        script.wait(15)
         #expect(script.engine.takeCommands().isEmpty)
         script.close(2)
         let ended = script.engine.takeCommands().first
@@ -80,6 +80,16 @@ struct CommandTests {
         let (second, _) = try give(script, WorkerCommand(.rules, patience: 3))
         script.wait(3)
         #expect(script.engine.takeCommands().map(\.id) == [second])
+    }
+
+    @Test("A worker that is lost meanwhile is waited for no longer, though its connection is there")
+    func lost() throws {
+        let script = MasterEngineTests.Script.withThreeWorkers()
+        let (id, _) = try give(script, WorkerCommand(.rulesReload, patience: 60))
+        answer(script, id, .success(done), on: 1)
+        script.wait(22)
+        let ended = script.engine.takeCommands().first
+        #expect(ended?.answers.answers.map(\.worker) == ["a:1"] && ended?.answers.missing == ["b:1"])
     }
 
     @Test("At most sixteen commands are under way")

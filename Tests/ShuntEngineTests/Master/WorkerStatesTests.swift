@@ -22,6 +22,23 @@ struct WorkerStatesTests {
 
     private var record: WorkerRecord? { directory.record("a:1") }
 
+    @Test("What a worker tells of itself is written once, also where it tells it again to a master that has started again")
+    mutating func toldAgain() throws {
+        func told(_ numbers: ClosedRange<Int64>) throws -> [EventRecord] {
+            var body = body()
+            body.shunt?.events = numbers.map { WorkerEvent(number: $0, at: 900.25, kind: .rulesLoaded, detail: "version \($0)") }
+            return try directory.heartbeat(body, source: "", now: 1000).compactMap {
+                if case .event(let event) = $0, event.kind == .rulesLoaded { event } else { nil }
+            }
+        }
+        let first = try told(1...2)
+        #expect(first.map(\.detail) == ["version 1", "version 2"] && first.allSatisfy { $0.subject == "a:1" })
+        #expect(try told(1...3).map(\.detail) == ["version 3"])
+        directory = WorkerDirectory(liveFor: 20)
+        directory.restore(first)
+        #expect(try told(1...4).map(\.detail) == ["version 3", "version 4"])
+    }
+
     @Test("A worker that signs off has left, and is not lost later; it is live again when it comes back")
     mutating func left() throws {
         _ = try beat(now: 1000)

@@ -186,7 +186,7 @@ final class SimulatedCluster {
             case .tookClients: tellClients(worker.clients.taken(), of: worker)
             case .answered(let question, let assignment): worker.answered(question, assignment)
             case .chat(let id, let event): worker.received(event, of: id)
-            case .confirmed: break
+            case .confirmed, .tookEvents: break
             case .commanded(let id, let body):
                 guard let result = worker.performs?(body) else { continue }
                 carryOut(worker.link.answer(id, CommandAnswerBody(result).encoded(), limit: 1 << 20), of: worker)

@@ -37,6 +37,7 @@ extension AdminContract {
         "DrainRecord.leaving": "Clients and sessions that are to go once they have taken what waits for them.",
         "DrainRecord.sent": "Clients and sessions that have gone.",
         "DrainRecord.excess": "Clients that are still to go where the worker balances.",
+        "DrainRecord.given_up": "Messages that rules delayed and that are lost, since `force_after` was over; not there where none is.",
         "DrainRecord.waits": "Why nobody is sent away at present; not there where somebody is.",
 
         "BalancePlan": "Which workers have more clients than their share.",

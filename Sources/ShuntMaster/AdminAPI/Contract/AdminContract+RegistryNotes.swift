@@ -43,6 +43,7 @@ extension AdminContract {
         "StatusDocument.registry": "The registry's file and writer.",
         "StatusDocument.certificates": "The certificates that the master shows: of the admin API (`admin`), and to workers (`cluster`).",
         "StatusDocument.Registry.path": "The registry's file.",
+        "StatusDocument.Registry.problem": "Why it cannot be written; not there where it can.",
         "StatusDocument.Registry.writer": "What the writer has done since the start.",
         "RegistryWriter.Figures.batches": "Transactions.",
         "RegistryWriter.Figures.failures": "Transactions that failed.",
