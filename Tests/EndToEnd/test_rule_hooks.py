@@ -1,5 +1,6 @@
 """Hooks of clients, devices, groups, sessions and wills, and what rules send of their own or later, over both protocols."""
 
+import json
 import time
 
 import pytest
@@ -225,3 +226,56 @@ return R
     for number in range(20):
         assert producer.message("good", str(number)).status == 200
     assert len(consumer.receive(20)) == 20
+
+
+WHOSE = """
+local R = {}
+function R.on_deliver(msg, conn)
+  if msg.topic == "text" then return msg:with { payload = conn.device } end
+end
+function R.on_session(event, session, ctx) ctx:emit(route.message { topic = "events", payload = event .. " " .. session.client_id }) end
+function R.on_chat_close(chat, why, ctx) ctx:emit(route.message { topic = "events", payload = why }) end
+return R
+"""
+
+
+@pytest.mark.parametrize("share, device", [(100, "ada"), (0, "ada"), (0, "bob")])
+def test_a_canary_decides_for_recipients_sessions_and_who_ends_a_chat(hooked, connect, share, device):
+    """Those of `uids` are in it whatever its share is: also a session whose client is away."""
+    worker, mqtt = hooked(WHOSE, **{"rules.trials.hooks.mode": "canary", "rules.trials.hooks.share": share, "rules.trials.hooks.uids": "[ada]"})
+    is_in = device == "ada"
+    watcher = connect(worker.exchange).subscribe("events")
+    client = mqtt(device, clean=False, more={"session_expiry": 1})
+    client.subscribe("text")
+    connect(worker.exchange).message("text", "plain")
+    assert client.message().payload == (b"ada" if is_in else b"plain")
+    client.subscribe("$chat/room")
+    client.publish("$chat/room/destroy", b"", 1)
+    client.vanish()
+    eventually(lambda: worker.metric("shunt_mqtt_sessions") == 0, what="the end of the session")
+    wanted = [f"created {device}", "destroyed", f"expired {device}"] if is_in else []
+    assert [frame.text for frame in watcher.receive(len(wanted))] == wanted
+    assert not watcher.inbox
+
+
+def test_errors_name_whom_and_what_their_hooks_are_about(hooked, connect):
+    hooks = ["on_subscribe", "on_unsubscribe", "on_chat_open", "on_chat_join", "on_chat_close", "on_session", "on_deliver"]
+    failing = "\n".join(f'function R.{hook}() error("no") end' for hook in hooks)
+    worker, mqtt = hooked(f'local R = {{ on_error = "pass" }}\n{failing}\nreturn R')
+    ada, bob = (mqtt(name, clean=False, more={"session_expiry": 60}) for name in ("ada", "bob"))
+    ada.subscribe("text")
+    connect(worker.exchange).message("text", "x")
+    ada.message()
+    ada.unsubscribe("text")
+    for client in (ada, bob):
+        assert client.subscribe("$chat/room") == [0]
+    ada.publish("$chat/room/destroy", b"", 1)
+    expected = {
+        ("on_session", "", "ada"), ("on_session", "", "bob"), ("on_subscribe", "text", "ada"), ("on_deliver", "text", "ada"),
+        ("on_unsubscribe", "text", "ada"), ("on_chat_open", "room", "ada"), ("on_chat_join", "room", "bob"), ("on_chat_close", "room", "ada")}
+
+    def told():
+        lines = [line for line in map(json.loads, worker.stderr.splitlines()) if line["message"].endswith("no (rule.failed)")]
+        return {(line["message"].split(":")[0], line["metadata"].get("topic", ""), line["metadata"].get("client", "")) for line in lines}
+
+    eventually(lambda: told() == expected, what="the errors of all hooks")

@@ -134,7 +134,7 @@ extension LoopEngine {
         switch report {
         case .closed(let chat, let why):
             guard hooks.wanted.contains(.chatClose) else { return }
-            hooks.onChatClose(chat, why: why.text, now: now)
+            hooks.onChatClose(chat, why: why.text, by: guest?.id, now: now)
             sendEmitted(hooks)
         case .undelivered(let chat, _, let messages):
             guard hooks.wanted.contains(.undelivered) else { return }
