@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from exchange import JSON, REGISTER, eventually, registration
+from exchange import JSON, REGISTER, SUBSCRIBE, UNSUBSCRIBE, eventually, registration, subscription
 from mqtt.client import Client as MQTTClient
 from mqtt.packets import V3, V5, Will
-from processes import write_rule, write_whole
+from processes import run, write_rule, write_whole
 
 HOOKS = """
 local R = { tick = 0.2 }
@@ -279,3 +279,39 @@ def test_errors_name_whom_and_what_their_hooks_are_about(hooked, connect):
         return {(line["message"].split(":")[0], line["metadata"].get("topic", ""), line["metadata"].get("client", "")) for line in lines}
 
     eventually(lambda: told() == expected, what="the errors of all hooks")
+
+
+UNSUBSCRIBED = """
+local R = {}
+function R.on_unsubscribe(sub, ctx) ctx:emit(route.message { topic = "given-up", payload = sub.topic }) end
+return R
+"""
+
+
+def test_a_rule_sends_when_a_subscription_is_given_up(hooked, connect):
+    worker, mqtt = hooked(UNSUBSCRIBED)
+    watcher, client, meter = connect(worker.exchange).subscribe("given-up"), connect(worker.exchange).subscribe("a"), mqtt("meter")
+    assert client.request(UNSUBSCRIBE, subscription("a", "group"), format=JSON).status == 200
+    assert watcher.receive(1)[0].text == "a"
+    meter.subscribe("b")
+    meter.unsubscribe("b")
+    assert watcher.receive(1)[0].text == "b"
+    # One that takes another's place, too.
+    meter.subscribe("c")
+    meter.subscribe("c")
+    assert watcher.receive(1)[0].text == "c"
+
+
+def test_the_rule_test_bench_has_what_is_sent_in_every_hook_without_a_message(tmp_path):
+    folder = write_rule(tmp_path / "plugins", "sends", """
+local function send(_, a, b) (b or a):emit(route.message { topic = "t", payload = "x" }) end
+return { on_auth = send, on_unsubscribe = send }
+""")
+    (folder / "sends" / "rule_test.lua").write_text("""
+return { ["both send"] = function(t)
+  t:eq(#t:auth { method = "M", data = "d" }.messages, 1)
+  t:eq(#t:unsubscribe { topic = "t" }.messages, 1)
+end }
+""")
+    tested = run("rule", "test", str(folder))
+    assert tested.returncode == 0, tested.stdout + tested.stderr

@@ -67,7 +67,13 @@ extension MQTTFront {
 
     private func ask(_ state: Authentication) {
         guard let hooks = router.hooks, let peer = engine.peer(client) else { return decided(.unknown) }
-        decided(hooks.onAuth(peer, AuthStep(method: state.method, data: state.data, number: state.steps), now: router.now))
+        decided(by: hooks, hooks.onAuth(peer, AuthStep(method: state.method, data: state.data, number: state.steps), now: router.now))
+    }
+
+    /// What the rules have sent goes out first, whatever becomes of the client.
+    private func decided(by hooks: any RuleHooks, _ outcome: AuthOutcome) {
+        engine.sendEmitted(hooks)
+        decided(outcome)
     }
 
     private func decided(_ outcome: AuthOutcome) {
@@ -86,7 +92,8 @@ extension MQTTFront {
             engine.beginWait(client)
             engine.whenDecided(client) { [client] engine, outcome in
                 let front = MQTTFront(engine, client)
-                if case .auth(let decision) = outcome { front.decided(decision) } else { front.ask(state) }
+                guard case .auth(let decision) = outcome, let hooks = engine.hooks else { return front.ask(state) }
+                front.decided(by: hooks, decision)
             }
         }
     }
