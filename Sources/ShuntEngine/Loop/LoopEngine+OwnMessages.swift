@@ -146,7 +146,10 @@ extension LoopEngine {
         expiries.insert(connection, at: time)
         // Clients that have gone leave theirs behind.
         guard expiries.count > 2 * clients.count + 1024 else { return }
-        expiries.keep { at, client in expiry(of: client) == at || clients[client.slot].identity?.access?.admitted.expiresAt == at }
+        expiries.keep { at, client in
+            guard isCurrent(client), let identity = clients[client.slot].identity else { return false }
+            return identity.expiresAt == at || identity.access?.admitted.expiresAt == at
+        }
     }
 
     /// When a client has to go; nil where it has gone.

@@ -103,9 +103,12 @@ extension MQTTFront {
         var admitted = Admitted(uid: proved.uid)
         (admitted.tags, admitted.alias, admitted.expiresAt) = (proved.tags, proved.alias, proved.terms.expiresAt ?? .infinity)
         guard admitted.expiresAt > router.now else { return failed(.notAuthorized, .accessExpired, "what the client has shown is over") }
-        guard let greeting = state.greeting else { return renewed(admitted, proved.terms, state) }
+        // Its time goes with what the client has shown, which the next authentication replaces: what `on_connect` has said stays.
+        var terms = proved.terms
+        terms.expiresAt = nil
+        guard let greeting = state.greeting else { return renewed(admitted, terms, state) }
         engine.admit(client, as: admitted)
-        engine.settle(proved.terms, client)
+        engine.settle(terms, client)
         if proved.uid == nil { engine.clients[client.slot].needsName = engine.asks(client) }
         if let identity { admit(greeting, identity, isAssigned: state.isAssigned) }
     }
@@ -118,7 +121,6 @@ extension MQTTFront {
         var admitted = admitted
         admitted.uid = uid
         engine.admit(client, as: admitted)
-        identity?.expiresAt = .infinity
         engine.settle(terms, client)
         engine.checkSubscriptions(of: client)
         var properties = Properties.none

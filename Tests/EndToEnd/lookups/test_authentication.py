@@ -181,3 +181,12 @@ def test_what_a_rule_sends_in_a_step_goes_out_whatever_it_decides(stepping, conn
     for data, reason in (("yes", 0), ("ask", 0), ("more", 0x18), ("no", 0x87), ("unknown", 0x8C)):
         assert begin(stepping, data.encode()).next().reason == reason
         assert watcher.receive(1)[0].text == data
+
+
+def test_who_shows_anew_who_it_is_has_no_more_time_than_on_connect_gave(stepping):
+    client = Client(stepping.listeners["worker.mqtt"], 5)
+    client.send(packets.connect(5, "brief", more={"authentication_method": "HMAC", "authentication_data": b"yes"}))
+    assert client.wait(CONNACK).reason == 0
+    client.send(step(b"yes", reason=0x19))
+    assert client.wait(AUTH).reason == 0
+    assert client.wait(DISCONNECT).reason == 0x87
