@@ -44,6 +44,7 @@ extension LoopRules {
 
     /// - Parameter asked: what the client asked for.
     func subscribeOutcome(_ outcome: shunt_subscribe_outcome, of asked: SubscriptionRequest, by peer: ConnectionID) -> SubscribeOutcome {
+        refusedBy = Int(outcome.rule)
         if keepWaiting(outcome.waiting, of: peer, asked) { return .waits }
         switch outcome.verdict {
         case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))

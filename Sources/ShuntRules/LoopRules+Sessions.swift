@@ -15,6 +15,7 @@ extension LoopRules {
     }
 
     func registerOutcome(_ outcome: shunt_connect_outcome, of peer: ConnectionID) -> RegisterOutcome {
+        refusedBy = Int(outcome.rule)
         if keepWaiting(outcome.waiting, of: peer) { return .waits }
         switch outcome.verdict {
         case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))

@@ -315,3 +315,32 @@ end }
 """)
     tested = run("rule", "test", str(folder))
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+REWRITTEN = """
+local R = {}
+function R.on_subscribe(sub)
+  if sub.topic == "mine" or sub.topic == "my" then return sub:with { topic = "users/" .. (shared.get("as") or sub.sender.uid) } end
+end
+function R.on_message(msg) if msg.topic == "as" then shared.set("as", msg.payload) end end
+return R
+"""
+
+
+def test_an_exchange_client_gives_a_rewritten_subscription_up_by_its_own_words(hooked, connect):
+    worker, _ = hooked(REWRITTEN)
+    client, sender = connect(worker.exchange).register("ada"), connect(worker.exchange)
+
+    def ask(type, topic):
+        return client.request(type, subscription(topic, "g"), format=JSON).status
+
+    assert [ask(SUBSCRIBE, topic) for topic in ("mine", "mine", "my", "users/ada")] == [200, 500, 200, 200]
+    for topic in ("mine", "users/ada", "my"):
+        assert sender.message("users/ada", "x").status == 200
+        assert [ask(UNSUBSCRIBE, topic), ask(UNSUBSCRIBE, topic)] == [200, 500]
+    assert sender.message("users/ada", "x").status == 500
+    # Another one by then takes the place of the first.
+    ask(SUBSCRIBE, "mine")
+    sender.message("as", "bob")
+    assert ask(SUBSCRIBE, "mine") == 200
+    assert [sender.message(f"users/{name}", "x").status for name in ("ada", "bob")] == [500, 200]
