@@ -344,3 +344,39 @@ def test_an_exchange_client_gives_a_rewritten_subscription_up_by_its_own_words(h
     sender.message("as", "bob")
     assert ask(SUBSCRIBE, "mine") == 200
     assert [sender.message(f"users/{name}", "x").status for name in ("ada", "bob")] == [500, 200]
+
+
+LATER = """
+local R = { priority = 1 }
+function R.on_message(msg) if msg.topic == "later" then return route.delay(0.1, msg) end end
+function R.on_chat(msg) if msg.payload == "later" then return route.delay(0.2, msg) end end
+return R
+"""
+SEEN = """
+return { on_message = function(msg)
+  return msg:with { payload = msg.hops .. " " .. tostring(msg.sender and msg.sender.device) }
+end }
+"""
+
+
+def test_a_delayed_message_has_made_one_hop_and_is_its_senders_while_that_is_there(hooked, connect, tmp_path):
+    write_rule(tmp_path / "plugins", "seen", SEEN)
+    worker, mqtt = hooked(LATER)
+    consumer, own = connect(worker.exchange).subscribe("later"), mqtt("meter")
+    own.subscribe("later", qos=1, no_local=True)
+    own.publish("later", b"x", 1)
+    assert consumer.receive(1)[0].text == "1 meter"
+    gone = mqtt("gone")
+    gone.publish("later", b"x", 1)
+    gone.leave()
+    assert consumer.receive(1)[0].text == "1 nil"
+    assert own.message().payload == b"1 nil", "what the client has sent itself does not come back"
+
+
+def test_a_chats_message_that_is_delayed_reaches_the_others_alone(hooked, connect):
+    worker, _ = hooked(LATER)
+    ada, bob = (connect(worker.exchange).register(name).join("room") for name in ("ada", "bob"))
+    ada.say("room", "later")
+    assert bob.receive(1)[0].text == "later"
+    bob.say("room", "now")
+    assert [frame.text for frame in ada.receive(1)] == ["now"]

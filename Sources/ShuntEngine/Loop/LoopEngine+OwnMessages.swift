@@ -40,7 +40,7 @@ extension LoopEngine {
     func sendEmitted(_ hooks: any RuleHooks) {
         let emitted = hooks.emitted
         guard !emitted.isEmpty else { return }
-        let messages = emitted.map(OwnedMessage.init)
+        let messages = emitted.map { OwnedMessage($0) }
         byItself {
             for message in messages where router.mayBeSent(message) {
                 let own = RuleSelection.none.inserting(Int(message.rule))
@@ -70,6 +70,7 @@ extension LoopEngine {
             router.publishOwn(message, excluded: excluded)
             if router.leavesMore { sendOthers() }
         case .broadcast: push(message, answering: nil)
+        case .chat where message.isMembers: say(message)
         case .chat: announce(message)
         }
     }
@@ -126,6 +127,8 @@ extension LoopEngine {
                 return whole.withUnsafeBytes { Array($0.withoutPropertyLength) }
             }
         }
+        // A client may not want its own messages.
+        router.publisher = isCurrent(message.sender) ? subscriber(of: message.sender) : .none
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
         sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)

@@ -45,7 +45,7 @@ extension LoopEngine {
         will.room = UInt32(clamping: limits.fanout)
         let outcome = hooks.onWill(will, of: peer, now: now)
         if outcome.isPlainPass, !outcome.isFinal { return publishForNobody(will) }
-        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map(OwnedMessage.init))
+        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map { OwnedMessage($0) })
         switch verdict {
         case .pass: if isFinal { deliverUnruled(will) } else { publishForNobody(will) }
         case .send: break
