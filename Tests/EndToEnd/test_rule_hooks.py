@@ -380,3 +380,37 @@ def test_a_chats_message_that_is_delayed_reaches_the_others_alone(hooked, connec
     assert bob.receive(1)[0].text == "later"
     bob.say("room", "now")
     assert [frame.text for frame in ada.receive(1)] == ["now"]
+
+
+FLAGS = """
+local R = {}
+local function tell(what, msg, conn) log.info("flags", { what, conn.uid, msg.retain, msg.qos, msg.id ~= 0, msg.hops }) end
+function R.on_message(msg) if msg.topic == "hop" then return route.to("kept") end end
+function R.on_deliver(msg, conn) tell("deliver", msg, conn) end
+function R.on_acked(msg, conn) tell("acked", msg, conn) end
+return R
+"""
+
+
+def test_deliveries_say_whether_their_packets_are_retained(hooked, connect):
+    worker, mqtt = hooked(FLAGS)
+    first, as_published, exchange = mqtt("first"), mqtt("published"), connect(worker.exchange).register("frames").subscribe("kept")
+    first.subscribe("kept", qos=1)
+    as_published.subscribe(("kept", 2 | 8))
+    mqtt("p").publish("hop", b"x", 2, retain=True)
+    late = mqtt("late")
+    for client, flag in ((first, False), (as_published, True)):
+        assert client.message().retain == flag
+    late.subscribe("kept", qos=1)
+    assert late.message().retain
+    exchange.receive(1)
+    expected = {
+        ("deliver", "frames", False, 1, True, 0), ("deliver", "first", False, 1, False, 0), ("acked", "first", False, 1, False, 0),
+        ("deliver", "published", True, 2, False, 0), ("acked", "published", True, 2, False, 0), ("deliver", "late", True, 1, False, 0),
+        ("acked", "late", True, 1, False, 0)}
+
+    def told():
+        lines = [json.loads(line) for line in worker.stderr.splitlines()]
+        return {tuple(json.loads(line["metadata"]["fields"])["value"]) for line in lines if line["message"] == "flags"}
+
+    eventually(lambda: told() == expected, what="flags of all deliveries")

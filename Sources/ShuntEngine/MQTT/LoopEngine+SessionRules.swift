@@ -76,7 +76,7 @@ extension LoopEngine {
     func tellAcked(_ entry: OutgoingWindow.Entry, _ session: MQTTSession) {
         guard let hooks, !entry.isReleased, entry.held != HeldMessages.none else { return }
         guard var message = WireEncoder.read(held.packet(entry.held), held.form(entry.held)) else { return }
-        message.qos = entry.handOver.qos
+        (message.qos, message.isRetained) = (entry.handOver.qos, entry.handOver.isRetained)
         hooks.beginTurn()
         hooks.onAcked(message, by: session.client, now: now)
     }
