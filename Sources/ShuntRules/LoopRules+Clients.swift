@@ -35,19 +35,24 @@ extension LoopRules {
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_SUBSCRIBE) { return .reject(why: why) }
         return with(request, from: peer) { subscription in
             var outcome = shunt_subscribe_outcome()
-            mayWait(peer) { shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome) }
-            return subscribeOutcome(outcome, key: request.key, of: peer)
+            concerning(request.topic) {
+                mayWait(peer) { shunt_on_subscribe(host.pointer, &subscription, ~off.mask, now, &outcome) }
+            }
+            return subscribeOutcome(outcome, of: request, by: peer)
         }
     }
 
-    func subscribeOutcome(_ outcome: shunt_subscribe_outcome, key: String?, of peer: ConnectionID) -> SubscribeOutcome {
-        if keepWaiting(outcome.waiting, of: peer, key: key) { return .waits }
+    /// - Parameter asked: what the client asked for.
+    func subscribeOutcome(_ outcome: shunt_subscribe_outcome, of asked: SubscriptionRequest, by peer: ConnectionID) -> SubscribeOutcome {
+        refusedBy = Int(outcome.rule)
+        if keepWaiting(outcome.waiting, of: peer, asked) { return .waits }
         switch outcome.verdict {
         case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
         case SHUNT_VERDICT_REPLACE:
             return .acceptAs(
                 SubscriptionRequest(
-                    topic: String(outcome.topic), group: String(outcome.group), key: key, qos: QoS(rawValue: outcome.qos) ?? .atMostOnce))
+                    topic: String(outcome.topic), group: String(outcome.group), key: asked.key,
+                    qos: QoS(rawValue: outcome.qos) ?? .atMostOnce))
         default: return .accept
         }
     }
@@ -56,7 +61,9 @@ extension LoopRules {
         begin(now, peer)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty { retry() }
-        with(request, from: peer) { shunt_on_unsubscribe(host.pointer, &$0, ~off.mask, now) }
+        with(request, from: peer) { subscription in
+            concerning(request.topic) { shunt_on_unsubscribe(host.pointer, &subscription, ~off.mask, now) }
+        }
     }
 
     private func with<Value>(

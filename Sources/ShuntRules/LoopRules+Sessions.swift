@@ -15,6 +15,7 @@ extension LoopRules {
     }
 
     func registerOutcome(_ outcome: shunt_connect_outcome, of peer: ConnectionID) -> RegisterOutcome {
+        refusedBy = Int(outcome.rule)
         if keepWaiting(outcome.waiting, of: peer) { return .waits }
         switch outcome.verdict {
         case SHUNT_VERDICT_REJECT: return .reject(why: String(outcome.why))
@@ -47,6 +48,10 @@ extension LoopRules {
     }
 
     public func onWill(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome {
+        concerning("", peer) { will(message, of: peer, now: now) }
+    }
+
+    private func will(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome {
         begin(now, peer.id)
         let selection = selection(SHUNT_ON_WILL, for: .topic, message.topic)
         guard !selection.isEmpty else { return .pass }
@@ -61,7 +66,11 @@ extension LoopRules {
     }
 
     public func onSession(_ event: SessionEvent, _ session: SessionView, now: Double) {
-        begin(now, nil)
+        concerning("", Peer(session)) { tell(event, session, now: now) }
+    }
+
+    private func tell(_ event: SessionEvent, _ session: SessionView, now: Double) {
+        begin(now, session.client)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty { retry() }
         withBytes(of: event.rawValue) { event in
@@ -97,6 +106,15 @@ extension LoopRules {
         guard !(hasModes && observed.contains(rule)) else { return }
         guard hook == SHUNT_ON_MESSAGE || hook == SHUNT_ON_BROADCAST || hook == SHUNT_ON_CHAT || hook == SHUNT_ON_WILL else { return }
         peers?.failed(name(of: rule), code, on: MessageView(view.pointee))
+    }
+}
+
+extension Peer {
+    /// A session's client, as far as the session knows it.
+    fileprivate init(_ session: SessionView) {
+        self.init(
+            id: .none, uid: session.uid, device: session.clientID, tags: [], alias: [], protocolName: "mqtt", address: "",
+            connectedAt: 0, mqtt: MQTT(clientID: session.clientID, version: session.version, keepAlive: 0, properties: [], will: nil))
     }
 }
 

@@ -33,7 +33,9 @@ extension LoopRules {
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: hook) { return .reject(why: why) }
         return peer.withRecord { record in
             var outcome = shunt_connect_outcome()
-            shunt_on_chat_entry(host.pointer, hook, bytes(of: chat), record, selection.subtracting(off).mask, now, &outcome)
+            concerning(chat.id) {
+                shunt_on_chat_entry(host.pointer, hook, bytes(of: chat), record, selection.subtracting(off).mask, now, &outcome)
+            }
             return switch outcome.verdict {
             case SHUNT_VERDICT_REJECT: .reject(why: String(outcome.why))
             case SHUNT_VERDICT_REDIRECT: .redirect(to: String(outcome.why))
@@ -52,14 +54,14 @@ extension LoopRules {
         return finished()
     }
 
-    public func onChatClose(_ chat: ChatView, why: String, now: Double) {
-        begin(now, nil)
+    public func onChatClose(_ chat: ChatView, why: String, by closer: ConnectionID?, now: Double) {
+        begin(now, closer)
         shunt_host_end_turn(host.pointer)
         let selection = selection(SHUNT_ON_CHAT_CLOSE, of: chat)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }
         withBytes(of: why) { why in
-            shunt_on_chat_close(host.pointer, bytes(of: chat), why, selection.subtracting(off).mask, now)
+            concerning(chat.id) { shunt_on_chat_close(host.pointer, bytes(of: chat), why, selection.subtracting(off).mask, now) }
         }
     }
 
@@ -76,7 +78,8 @@ extension LoopRules {
     // MARK: deliveries
 
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
-        begin(now, message.sender)
+        // The bytes do not say who sent them.
+        begin(now, peer)
         let selection = selectionOfDelivery(message)
         guard !selection.isEmpty else { return .deliver }
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }

@@ -10,11 +10,11 @@ final class WaitingCall {
     /// When it has waited as long as it may, and when its look-up has: seconds since 1970.
     let until: Double
     let lookupUntil: Double
-    /// Of a subscription.
-    let key: String?
+    /// The subscription that it is about.
+    let asked: SubscriptionRequest?
 
-    init(_ pointer: OpaquePointer, lookup: UInt64, until: Double, lookupUntil: Double, key: String?) {
-        (self.pointer, self.lookup, self.until, self.lookupUntil, self.key) = (pointer, lookup, until, lookupUntil, key)
+    init(_ pointer: OpaquePointer, lookup: UInt64, until: Double, lookupUntil: Double, _ asked: SubscriptionRequest?) {
+        (self.pointer, self.lookup, self.until, self.lookupUntil, self.asked) = (pointer, lookup, until, lookupUntil, asked)
     }
 }
 
@@ -40,7 +40,7 @@ extension LoopRules {
     }
 
     /// - Returns: whether the call waits.
-    func keepWaiting(_ call: OpaquePointer?, of peer: ConnectionID, key: String? = nil) -> Bool {
+    func keepWaiting(_ call: OpaquePointer?, of peer: ConnectionID, _ request: SubscriptionRequest? = nil) -> Bool {
         guard let call else { return false }
         guard let asked = waits.asked else {
             // A call yields only to ask.
@@ -48,7 +48,7 @@ extension LoopRules {
             return false
         }
         waits.calls[peer] = WaitingCall(
-            call, lookup: asked.lookup, until: waits.until ?? now, lookupUntil: asked.until, key: key)
+            call, lookup: asked.lookup, until: waits.until ?? now, lookupUntil: asked.until, request)
         waits.clients[asked.lookup] = peer
         waits.asked = nil
         return true
@@ -88,10 +88,10 @@ extension LoopRules {
     }
 
     private func resume(_ call: WaitingCall, _ hook: shunt_hook, _ answer: shunt_bytes, of peer: ConnectionID) -> WaitedOutcome? {
-        if hook == SHUNT_ON_SUBSCRIBE {
+        if let asked = call.asked {
             var outcome = shunt_subscribe_outcome()
-            shunt_subscribe_resume(host.pointer, call.pointer, answer, off.mask, now, &outcome)
-            let result = subscribeOutcome(outcome, key: call.key, of: peer)
+            concerning(asked.topic) { shunt_subscribe_resume(host.pointer, call.pointer, answer, off.mask, now, &outcome) }
+            let result = subscribeOutcome(outcome, of: asked, by: peer)
             return result == .waits ? nil : .subscribe(result)
         }
         var outcome = shunt_connect_outcome()

@@ -36,8 +36,12 @@ public final class LoopRules: RuleHooks {
     public private(set) var takesLong = false
     private var calls: UInt32 = 0
     private var readBegan: UInt64 = 0
-    /// Who caused the hook that runs; nil where nobody did.
+    /// Who caused the hook that runs, or whom its message is for; nil where that is nobody.
     private(set) var client: ConnectionID?
+    /// What the hook that runs is about, where that is no message: a chat's id, or a subscription's filter.
+    private var subject = ""
+    /// Who caused the hook that runs, where that is no client of the loop: a session's client that is away.
+    private var absent: Peer?
     /// The chat of the hook that runs, as Lua reads it: kept for its memory.
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
@@ -217,6 +221,22 @@ public final class LoopRules: RuleHooks {
         if watch != nil, let hook { noteCaller(hook) }
     }
 
+    /// Runs a hook about something else than a message, or one that somebody has caused who is away.
+    func concerning<Value>(_ subject: String = "", _ absent: Peer? = nil, _ body: () -> Value) -> Value {
+        (self.subject, self.absent) = (subject, absent)
+        defer { (self.subject, self.absent) = ("", nil) }
+        return body()
+    }
+
+    /// Who a client is, or else the one who is away.
+    func person(_ client: ConnectionID?) -> Peer? { client.flatMap { peers?.peer($0) } ?? absent }
+
+    /// What the hook that runs is about: a message's topic, a chat's id or a filter.
+    var subjectShown: String {
+        let topic = Bytes(shunt_host_topic(pointer))
+        return topic.isEmpty ? Self.shown(subject) : Self.shown(topic)
+    }
+
     @inline(__always)
     private func count(_ now: Double, _ client: ConnectionID?) {
         self.now = now
@@ -331,8 +351,10 @@ extension LoopRules: LuaHostOwner {
         noteFailure(of: index, in: hook)
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
+        // The sender of a delivery is not known: failures there count as one client's.
+        let client = hook == SHUNT_ON_DELIVER ? ConnectionID.none : client
         let switchedOff = breakers[index].failed(
-            by: client?.raw, from: { [peers, client] in client.flatMap { peers?.network(of: $0) } }, now: now)
+            by: client?.raw, from: { [peers] in client.flatMap { peers?.network(of: $0) } }, now: now)
         guard switchedOff, case .off(let until) = breakers[index].state else { return }
         off.insert(index)
         retryAt = min(retryAt, until)
@@ -350,7 +372,7 @@ extension LoopRules: LuaHostOwner {
         let text = "\(name): \(message) (\(code.rawValue))"
         failure = text
         let note = RuleFigures.Failure(
-            at: now, hook: name, code: code, text: message, topic: Self.shown(Bytes(shunt_host_topic(pointer))), client: clientShown)
+            at: now, hook: name, code: code, text: message, topic: subjectShown, client: clientShown)
         rules[index].notes.add(note)
         let last = failureLog.isLast(index) ? " (further errors of this rule and second are counted only)" : ""
         logger(
@@ -361,11 +383,13 @@ extension LoopRules: LuaHostOwner {
     /// Counted and told, but not for the breaker: the rule alone did nothing wrong, the rules together go too far.
     public func grants(of rule: Int) -> (any RuleGrants)? { set.rules.indices.contains(rule) ? set.rules[rule].definition.grants : nil }
 
-    public func exceededHops(rule index: Int, now: Double) {
+    public func exceededHops(rule index: Int, topic: Bytes, now: Double) {
         guard rules.indices.contains(index) else { return }
         shunt_rule_failed(rules[index].pointer, SHUNT_ON_MESSAGE, SHUNT_HOPS)
         guard failureLog.tells(index, now: now) else { return }
-        tell(failureOf: index, in: SHUNT_ON_MESSAGE, .hopLimit, "what it sends on had come over limits.hops topics, and is dropped")
+        concerning(String(decoding: topic, as: UTF8.self)) {
+            tell(failureOf: index, in: SHUNT_ON_MESSAGE, .hopLimit, "what it sends on had come over limits.hops topics, and is dropped")
+        }
     }
 
     func log(_ entry: RuleLogEntry) { logger(entry) }

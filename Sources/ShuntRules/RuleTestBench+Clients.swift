@@ -100,7 +100,7 @@ extension RuleTestBench {
 
     func chatClose(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         _ = try fields(asked, of: "chat_close", TestField.chatFields, ["why": .text])
-        try loaded().onChatClose(chat(of: asked), why: asked["why"].string ?? "closed", now: now)
+        try loaded().onChatClose(chat(of: asked), why: asked["why"].string ?? "closed", by: nil, now: now)
         return .object(observedOwn())
     }
 }

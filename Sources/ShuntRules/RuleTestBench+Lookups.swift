@@ -100,7 +100,7 @@ extension RuleTestBench {
         let rules = try loaded()
         let step = AuthStep(method: method, data: asked["data"]?.bytes ?? [], number: 1)
         let outcome = waited(rules.onAuth(client, step, now: now)) { if case .auth(let outcome) = $0 { outcome } else { nil } }
-        var out = observed()
+        var out = observedOwn()
         switch outcome {
         case .unknown, .waits: out["verdict"] = "pass"
         case .proceed(let data):

@@ -1,13 +1,14 @@
 """Hooks of clients, devices, groups, sessions and wills, and what rules send of their own or later, over both protocols."""
 
+import json
 import time
 
 import pytest
 
-from exchange import JSON, REGISTER, eventually, registration
+from exchange import JSON, REGISTER, SUBSCRIBE, UNSUBSCRIBE, eventually, registration, subscription
 from mqtt.client import Client as MQTTClient
 from mqtt.packets import V3, V5, Will
-from processes import write_rule, write_whole
+from processes import run, write_rule, write_whole
 
 HOOKS = """
 local R = { tick = 0.2 }
@@ -225,3 +226,191 @@ return R
     for number in range(20):
         assert producer.message("good", str(number)).status == 200
     assert len(consumer.receive(20)) == 20
+
+
+WHOSE = """
+local R = {}
+function R.on_deliver(msg, conn)
+  if msg.topic == "text" then return msg:with { payload = conn.device } end
+end
+function R.on_session(event, session, ctx) ctx:emit(route.message { topic = "events", payload = event .. " " .. session.client_id }) end
+function R.on_chat_close(chat, why, ctx) ctx:emit(route.message { topic = "events", payload = why }) end
+return R
+"""
+
+
+@pytest.mark.parametrize("share, device", [(100, "ada"), (0, "ada"), (0, "bob")])
+def test_a_canary_decides_for_recipients_sessions_and_who_ends_a_chat(hooked, connect, share, device):
+    """Those of `uids` are in it whatever its share is: also a session whose client is away."""
+    worker, mqtt = hooked(WHOSE, **{"rules.trials.hooks.mode": "canary", "rules.trials.hooks.share": share, "rules.trials.hooks.uids": "[ada]"})
+    is_in = device == "ada"
+    watcher = connect(worker.exchange).subscribe("events")
+    client = mqtt(device, clean=False, more={"session_expiry": 1})
+    client.subscribe("text")
+    connect(worker.exchange).message("text", "plain")
+    assert client.message().payload == (b"ada" if is_in else b"plain")
+    client.subscribe("$chat/room")
+    client.publish("$chat/room/destroy", b"", 1)
+    client.vanish()
+    eventually(lambda: worker.metric("shunt_mqtt_sessions") == 0, what="the end of the session")
+    wanted = [f"created {device}", "destroyed", f"expired {device}"] if is_in else []
+    assert [frame.text for frame in watcher.receive(len(wanted))] == wanted
+    assert not watcher.inbox
+
+
+def test_errors_name_whom_and_what_their_hooks_are_about(hooked, connect):
+    hooks = ["on_subscribe", "on_unsubscribe", "on_chat_open", "on_chat_join", "on_chat_close", "on_session", "on_deliver"]
+    failing = "\n".join(f'function R.{hook}() error("no") end' for hook in hooks)
+    worker, mqtt = hooked(f'local R = {{ on_error = "pass" }}\n{failing}\nreturn R')
+    ada, bob = (mqtt(name, clean=False, more={"session_expiry": 60}) for name in ("ada", "bob"))
+    ada.subscribe("text")
+    connect(worker.exchange).message("text", "x")
+    ada.message()
+    ada.unsubscribe("text")
+    for client in (ada, bob):
+        assert client.subscribe("$chat/room") == [0]
+    ada.publish("$chat/room/destroy", b"", 1)
+    expected = {
+        ("on_session", "", "ada"), ("on_session", "", "bob"), ("on_subscribe", "text", "ada"), ("on_deliver", "text", "ada"),
+        ("on_unsubscribe", "text", "ada"), ("on_chat_open", "room", "ada"), ("on_chat_join", "room", "bob"), ("on_chat_close", "room", "ada")}
+
+    def told():
+        lines = [line for line in map(json.loads, worker.stderr.splitlines()) if line["message"].endswith("no (rule.failed)")]
+        return {(line["message"].split(":")[0], line["metadata"].get("topic", ""), line["metadata"].get("client", "")) for line in lines}
+
+    eventually(lambda: told() == expected, what="the errors of all hooks")
+
+
+UNSUBSCRIBED = """
+local R = {}
+function R.on_unsubscribe(sub, ctx) ctx:emit(route.message { topic = "given-up", payload = sub.topic }) end
+return R
+"""
+
+
+def test_a_rule_sends_when_a_subscription_is_given_up(hooked, connect):
+    worker, mqtt = hooked(UNSUBSCRIBED)
+    watcher, client, meter = connect(worker.exchange).subscribe("given-up"), connect(worker.exchange).subscribe("a"), mqtt("meter")
+    assert client.request(UNSUBSCRIBE, subscription("a", "group"), format=JSON).status == 200
+    assert watcher.receive(1)[0].text == "a"
+    meter.subscribe("b")
+    meter.unsubscribe("b")
+    assert watcher.receive(1)[0].text == "b"
+    # One that takes another's place, too.
+    meter.subscribe("c")
+    meter.subscribe("c")
+    assert watcher.receive(1)[0].text == "c"
+
+
+def test_the_rule_test_bench_has_what_is_sent_in_every_hook_without_a_message(tmp_path):
+    folder = write_rule(tmp_path / "plugins", "sends", """
+local function send(_, a, b) (b or a):emit(route.message { topic = "t", payload = "x" }) end
+return { on_auth = send, on_unsubscribe = send }
+""")
+    (folder / "sends" / "rule_test.lua").write_text("""
+return { ["both send"] = function(t)
+  t:eq(#t:auth { method = "M", data = "d" }.messages, 1)
+  t:eq(#t:unsubscribe { topic = "t" }.messages, 1)
+end }
+""")
+    tested = run("rule", "test", str(folder))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+REWRITTEN = """
+local R = {}
+function R.on_subscribe(sub)
+  if sub.topic == "mine" or sub.topic == "my" then return sub:with { topic = "users/" .. (shared.get("as") or sub.sender.uid) } end
+end
+function R.on_message(msg) if msg.topic == "as" then shared.set("as", msg.payload) end end
+return R
+"""
+
+
+def test_an_exchange_client_gives_a_rewritten_subscription_up_by_its_own_words(hooked, connect):
+    worker, _ = hooked(REWRITTEN)
+    client, sender = connect(worker.exchange).register("ada"), connect(worker.exchange)
+
+    def ask(type, topic):
+        return client.request(type, subscription(topic, "g"), format=JSON).status
+
+    assert [ask(SUBSCRIBE, topic) for topic in ("mine", "mine", "my", "users/ada")] == [200, 500, 200, 200]
+    for topic in ("mine", "users/ada", "my"):
+        assert sender.message("users/ada", "x").status == 200
+        assert [ask(UNSUBSCRIBE, topic), ask(UNSUBSCRIBE, topic)] == [200, 500]
+    assert sender.message("users/ada", "x").status == 500
+    # Another one by then takes the place of the first.
+    ask(SUBSCRIBE, "mine")
+    sender.message("as", "bob")
+    assert ask(SUBSCRIBE, "mine") == 200
+    assert [sender.message(f"users/{name}", "x").status for name in ("ada", "bob")] == [500, 200]
+
+
+LATER = """
+local R = { priority = 1 }
+function R.on_message(msg) if msg.topic == "later" then return route.delay(0.1, msg) end end
+function R.on_chat(msg) if msg.payload == "later" then return route.delay(0.2, msg) end end
+return R
+"""
+SEEN = """
+return { on_message = function(msg)
+  return msg:with { payload = msg.hops .. " " .. tostring(msg.sender and msg.sender.device) }
+end }
+"""
+
+
+def test_a_delayed_message_has_made_one_hop_and_is_its_senders_while_that_is_there(hooked, connect, tmp_path):
+    write_rule(tmp_path / "plugins", "seen", SEEN)
+    worker, mqtt = hooked(LATER)
+    consumer, own = connect(worker.exchange).subscribe("later"), mqtt("meter")
+    own.subscribe("later", qos=1, no_local=True)
+    own.publish("later", b"x", 1)
+    assert consumer.receive(1)[0].text == "1 meter"
+    gone = mqtt("gone")
+    gone.publish("later", b"x", 1)
+    gone.leave()
+    assert consumer.receive(1)[0].text == "1 nil"
+    assert own.message().payload == b"1 nil", "what the client has sent itself does not come back"
+
+
+def test_a_chats_message_that_is_delayed_reaches_the_others_alone(hooked, connect):
+    worker, _ = hooked(LATER)
+    ada, bob = (connect(worker.exchange).register(name).join("room") for name in ("ada", "bob"))
+    ada.say("room", "later")
+    assert bob.receive(1)[0].text == "later"
+    bob.say("room", "now")
+    assert [frame.text for frame in ada.receive(1)] == ["now"]
+
+
+FLAGS = """
+local R = {}
+local function tell(what, msg, conn) log.info("flags", { what, conn.uid, msg.retain, msg.qos, msg.id ~= 0, msg.hops }) end
+function R.on_message(msg) if msg.topic == "hop" then return route.to("kept") end end
+function R.on_deliver(msg, conn) tell("deliver", msg, conn) end
+function R.on_acked(msg, conn) tell("acked", msg, conn) end
+return R
+"""
+
+
+def test_deliveries_say_whether_their_packets_are_retained(hooked, connect):
+    worker, mqtt = hooked(FLAGS)
+    first, as_published, exchange = mqtt("first"), mqtt("published"), connect(worker.exchange).register("frames").subscribe("kept")
+    first.subscribe("kept", qos=1)
+    as_published.subscribe(("kept", 2 | 8))
+    mqtt("p").publish("hop", b"x", 2, retain=True)
+    late = mqtt("late")
+    for client, flag in ((first, False), (as_published, True)):
+        assert client.message().retain == flag
+    late.subscribe("kept", qos=1)
+    assert late.message().retain
+    exchange.receive(1)
+    expected = {
+        ("deliver", "frames", False, 1, True, 0), ("deliver", "first", False, 1, False, 0), ("acked", "first", False, 1, False, 0),
+        ("deliver", "published", True, 2, False, 0), ("acked", "published", True, 2, False, 0), ("deliver", "late", True, 1, False, 0),
+        ("acked", "late", True, 1, False, 0)}
+
+    def told():
+        lines = [json.loads(line) for line in worker.stderr.splitlines()]
+        return {tuple(json.loads(line["metadata"]["fields"])["value"]) for line in lines if line["message"] == "flags"}
+
+    eventually(lambda: told() == expected, what="flags of all deliveries")

@@ -55,7 +55,7 @@ struct TrafficHookTests {
         #expect(rig.route(.chat, "hall/1", "x").verdict == .pass)
         #expect(rig.rules.onChatOpen(ChatView(id: "room/2", members: [], createdAt: 0), by: Clients.peer(), now: 1) == .reject(why: "room/2"))
         #expect(rig.rules.onChatOpen(ChatView(id: "hall/2", members: [], createdAt: 0), by: Clients.peer(), now: 1) == .accept)
-        for id in ["room/3", "hall/3"] { rig.rules.onChatClose(ChatView(id: id, members: [], createdAt: 0), why: "", now: 1) }
+        for id in ["room/3", "hall/3"] { rig.rules.onChatClose(ChatView(id: id, members: [], createdAt: 0), why: "", by: nil, now: 1) }
         #expect(rig.deliver("room/4") == .drop("room/4"))
         #expect(rig.deliver("hall/4") == .deliver)
         for topic in ["room/5", "hall/5"] { rig.withMessage(.topic, topic, "x") { rig.rules.onUndelivered($0, why: "", now: 1) } }
@@ -247,7 +247,7 @@ struct TrafficHookTests {
     func close() throws {
         let rig = try RuleRig(
             "function R.on_chat_close(chat, why, ctx) log.info(chat.id .. ' ' .. why .. ' ' .. #chat.members .. ctx.rule) return route.drop() end")
-        rig.rules.onChatClose(ChatView(id: "c1", members: Self.members, createdAt: 1), why: "idle", now: 1)
+        rig.rules.onChatClose(ChatView(id: "c1", members: Self.members, createdAt: 1), why: "idle", by: nil, now: 1)
         #expect(rig.log.texts == ["c1 idle 2rule"])
         #expect(rig.figures("on_chat_close").verdicts == ["pass": 1])
     }
@@ -285,7 +285,7 @@ struct TrafficHookTests {
         _ = rig.rules.onChatOpen(chat, by: Clients.peer(), now: now)
         _ = rig.rules.onChatJoin(chat, by: Clients.peer(), now: now)
         _ = rig.route(.chat, "c", "x", now: now)
-        rig.rules.onChatClose(chat, why: "idle", now: now)
+        rig.rules.onChatClose(chat, why: "idle", by: nil, now: now)
         _ = rig.deliver(now: now)
         rig.withMessage(.topic, "t", "x") { rig.rules.onUndelivered($0, why: "full", now: now) }
     }

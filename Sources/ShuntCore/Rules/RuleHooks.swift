@@ -35,7 +35,7 @@ public protocol RuleHooks: AnyObject {
     func decided(by standing: StandingVerdict)
 
     /// A message that this rule sent on has passed `limits.hops` topics, and is dropped.
-    func exceededHops(rule: Int, now: Double)
+    func exceededHops(rule: Int, topic: Bytes, now: Double)
 
     /// What a rule wanted to send goes nowhere: neither the sender of the message may send it, nor do the rule's grants have it.
     /// - Parameters:
@@ -80,7 +80,8 @@ public protocol RuleHooks: AnyObject {
     func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome
 
     /// Runs `on_chat_close`.
-    func onChatClose(_ chat: ChatView, why: String, now: Double)
+    /// - Parameter closer: the member that has ended the chat; nil where nobody has, or another worker.
+    func onChatClose(_ chat: ChatView, why: String, by closer: ConnectionID?, now: Double)
 
     /// Runs `on_deliver`, once a recipient. The buffers that a message hook returned last stay valid: they may be the message that is
     /// delivered.
@@ -141,7 +142,7 @@ extension RuleHooks {
         _ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void
     ) -> MessageOutcome { onMessage(message, selection: selection, now: now) }
     public func decided(by standing: StandingVerdict) {}
-    public func exceededHops(rule: Int, now: Double) {}
+    public func exceededHops(rule: Int, topic: Bytes, now: Double) {}
     public func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {}
     public func grants(of rule: Int) -> (any RuleGrants)? { nil }
     public var wanted: RuleHookSet { [] }
@@ -149,7 +150,7 @@ extension RuleHooks {
     public func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }
     public func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { .accept }
     public func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome { .pass }
-    public func onChatClose(_ chat: ChatView, why: String, now: Double) {}
+    public func onChatClose(_ chat: ChatView, why: String, by closer: ConnectionID?, now: Double) {}
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome { .deliver }
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {}
     public func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {}

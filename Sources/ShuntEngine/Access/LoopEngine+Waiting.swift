@@ -50,6 +50,8 @@ extension LoopEngine {
     }
 
     func tellUnsubscribed(_ request: SubscriptionRequest, _ connection: ConnectionID) {
-        if let hooks, hooks.wanted.contains(.unsubscribe) { hooks.onUnsubscribe(request, from: connection, now: now) }
+        guard let hooks, hooks.wanted.contains(.unsubscribe) else { return }
+        hooks.onUnsubscribe(request, from: connection, now: now)
+        sendEmitted(hooks)
     }
 }

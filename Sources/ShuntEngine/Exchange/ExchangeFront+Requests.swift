@@ -33,7 +33,7 @@ extension ExchangeFront {
     /// UNSUBSCRIBE.
     func unsubscribe(_ frame: FrameView, _ start: UnsafeRawPointer) {
         do throws(ShuntError) {
-            guard engine.unsubscribe(try subscription(in: frame, start), client) else {
+            guard engine.giveUp(try subscription(in: frame, start), client) else {
                 throw ShuntError(.subscriptionUnknown, "unsubscribe failed")
             }
             engine.acknowledgeOnceConfirmed(.receipt(.exchange(id: frame.id)), client)

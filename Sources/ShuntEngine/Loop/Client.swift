@@ -72,6 +72,7 @@ struct Client {
             var attributes: [UserProperty] = []
             var expiresAt = Double.infinity
             var authMethod: String?
+            var rewritten: [SubscriptionName: SubscriptionName] = [:]
         }
 
         private func set(_ isNeeded: Bool, _ change: (Rare) -> Void) {
@@ -126,6 +127,11 @@ struct Client {
         var authMethod: String? {
             get { rare?.authMethod }
             set { set(newValue != nil) { $0.authMethod = newValue } }
+        }
+        /// What rules have made of subscriptions that it has asked for: see `LoopEngine.standing`.
+        var rewritten: [SubscriptionName: SubscriptionName] {
+            get { rare?.rewritten ?? [:] }
+            set { set(!newValue.isEmpty) { $0.rewritten = newValue } }
         }
         /// MQTT: user properties that its CONNECT had, for rules.
         var properties: [Properties.UserProperty] {

@@ -56,7 +56,7 @@ extension LoopEngine {
             // What rules make a topic message of it counts as any message of the exchange protocol.
             push.qos = .atLeastOnce
             let outcome = message.json.withUnsafeBytes { hooks.onBroadcast(push, filter: $0, now: now) }
-            return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
+            return (outcome.verdict, outcome.reason, outcome.messages.map { OwnedMessage($0, of: request.client) })
         }
         let isDead = router.deadLetters.kept != before
         switch outcome {

@@ -48,11 +48,11 @@ extension LoopEngine {
     /// - Parameter peer: whose request it is, where rules may want to know.
     func chat(_ event: ChatEvent, peer: Peer?) {
         var event = event
+        defer { guest = nil }
         if case .request(let request) = event, let hooks, let peer {
             router.begin(hooks)
             guest = peer
             router.permissions = permissions(of: peer)
-            defer { guest = nil }
             guard let passed = pass(request, of: peer, through: hooks) else { return }
             event = .request(passed)
         }

@@ -35,12 +35,22 @@ extension LoopEngine {
     }
 
     func announce(_ message: OwnedMessage) {
+        guard let (chat, payload) = chatMessage(message) else { return }
+        send(.announce(chat: chat, payload), toHome: ChatHouse.home(of: chat, loops: loops), peer: nil)
+    }
+
+    /// A member's message that rules have delayed, at the chat's home.
+    func say(_ message: OwnedMessage) {
+        guard let (chat, payload) = chatMessage(message) else { return }
+        handle(.said(chat: chat, by: message.sender, payload))
+    }
+
+    private func chatMessage(_ message: OwnedMessage) -> (chat: String, ChatPayload)? {
         guard let chat = String(validating: message.topic, as: UTF8.self), !chat.isEmpty, !message.payload.isEmpty else {
             output.figures.undelivered += 1
-            return
+            return nil
         }
-        let payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
-        send(.announce(chat: chat, payload), toHome: ChatHouse.home(of: chat, loops: loops), peer: nil)
+        return (chat, ChatPayload(message.payload, format: message.format, compression: message.compression))
     }
 
     // MARK: Chats
@@ -90,14 +100,15 @@ extension LoopEngine {
                     sender: request.member.connection)
                 message.qos = .atLeastOnce
                 let outcome = hooks.onChat(message, in: chat, now: now)
-                return (outcome.verdict, outcome.reason, outcome.messages.map(OwnedMessage.init))
+                return (outcome.verdict, outcome.reason, outcome.messages.map { OwnedMessage($0, of: request.member.connection) })
             }
         }
         if verdict == .pass { handle(.request(request)) }
         var isSaid = false
         for message in made {
-            let isHere = message.kind == .chat && message.delay == nil && message.topic.elementsEqual(request.chat.utf8)
-            guard verdict == .send, isHere else {
+            var message = message
+            message.isMembers = verdict == .send && message.kind == .chat && message.topic.elementsEqual(request.chat.utf8)
+            guard message.isMembers, message.delay == nil else {
                 send(message)
                 continue
             }
@@ -134,7 +145,7 @@ extension LoopEngine {
         switch report {
         case .closed(let chat, let why):
             guard hooks.wanted.contains(.chatClose) else { return }
-            hooks.onChatClose(chat, why: why.text, now: now)
+            hooks.onChatClose(chat, why: why.text, by: guest?.id, now: now)
             sendEmitted(hooks)
         case .undelivered(let chat, _, let messages):
             guard hooks.wanted.contains(.undelivered) else { return }

@@ -18,12 +18,20 @@ extension LoopEngine {
 
     /// Asks the rules about a message for a client of this loop, when it is to be written: what they make of it is in `replacement` until
     /// the next call. So of a message for many clients there is one copy, whatever rules look at it.
-    /// - Parameter isAnother: whether it is not the message of the last call, for another client.
-    public func offer(_ bytes: Bytes, _ form: WireForm, to recipient: ConnectionID, isAnother: Bool, now: Double) -> Delivery {
+    /// - Parameters:
+    ///   - handOver: how a client of MQTT gets it, where that is not as it is.
+    ///   - isAnother: whether it is not the message of the last call, for another client.
+    public func offer(
+        _ bytes: Bytes, _ form: WireForm, to recipient: ConnectionID, _ handOver: HandOver = .none, isAnother: Bool, now: Double
+    ) -> Delivery {
         guard router.looksAtDeliveries, let hooks, isCurrent(recipient) else { return .unchanged }
         router.now = now
         if isAnother { hooks.beginTurn() }
         return withMessage(bytes, form, isOffered: true) { message, filter in
+            var message = message
+            // The bytes are one message's for many clients: what its packet says to this one is in `handOver`.
+            message.isRetained = handOver.isRetained
+            if !handOver.isNone { message.qos = handOver.qos }
             switch hooks.onDeliver(message, filter: filter, to: recipient, now: now) {
             case .deliver: return .unchanged
             case .replace(let routed): return replace(message, by: routed, filter: filter, form)

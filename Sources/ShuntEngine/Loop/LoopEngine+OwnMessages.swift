@@ -40,7 +40,7 @@ extension LoopEngine {
     func sendEmitted(_ hooks: any RuleHooks) {
         let emitted = hooks.emitted
         guard !emitted.isEmpty else { return }
-        let messages = emitted.map(OwnedMessage.init)
+        let messages = emitted.map { OwnedMessage($0) }
         byItself {
             for message in messages where router.mayBeSent(message) {
                 let own = RuleSelection.none.inserting(Int(message.rule))
@@ -70,6 +70,7 @@ extension LoopEngine {
             router.publishOwn(message, excluded: excluded)
             if router.leavesMore { sendOthers() }
         case .broadcast: push(message, answering: nil)
+        case .chat where message.isMembers: say(message)
         case .chat: announce(message)
         }
     }
@@ -137,6 +138,8 @@ extension LoopEngine {
                 return whole.withUnsafeBytes { Array($0.withoutPropertyLength) }
             }
         }
+        // A client may not want its own messages.
+        router.publisher = isCurrent(message.sender) ? subscriber(of: message.sender) : .none
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
         sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
@@ -157,7 +160,10 @@ extension LoopEngine {
         expiries.insert(connection, at: time)
         // Clients that have gone leave theirs behind.
         guard expiries.count > 2 * clients.count + 1024 else { return }
-        expiries.keep { at, client in expiry(of: client) == at || clients[client.slot].identity?.access?.admitted.expiresAt == at }
+        expiries.keep { at, client in
+            guard isCurrent(client), let identity = clients[client.slot].identity else { return false }
+            return identity.expiresAt == at || identity.access?.admitted.expiresAt == at
+        }
     }
 
     /// When a client has to go; nil where it has gone.

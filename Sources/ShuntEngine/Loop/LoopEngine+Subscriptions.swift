@@ -15,23 +15,19 @@ extension LoopEngine {
         replacing replaced: SubscriptionRequest? = nil, _ connection: ConnectionID
     ) throws(ShuntError) -> Subscribing {
         var terms = terms
+        let asked = request
         try demand(request, connection)
         if let hooks {
             router.begin(hooks)
             let outcome = decided ?? hooks.onSubscribe(request, from: connection, now: now)
+            let rule = hooks.refusing ?? ""
             sendEmitted(hooks)
             switch outcome {
             case .accept: break
             case .waits:
                 beginWait(connection)
                 return .waits
-            case .acceptAs(let changed):
-                let asked = request.qos
-                request = changed
-                request.qos = min(changed.qos, asked)
-                if terms.form != .exchange { terms = terms.with(qos: request.qos) }
-                try check(request, mayHaveNoGroup: terms.form != .exchange)
-                try demand(request, connection)
+            case .acceptAs(let changed): try take(changed, for: &request, &terms, by: rule, connection)
             case .reject(let why):
                 throw ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the subscription" : why)
             }
@@ -43,7 +39,13 @@ extension LoopEngine {
         let slot = connection.slot
         guard isCurrent(connection), clients[slot].state != .closing else { return .known }
         guard !isLeaving(subscriber) else { throw ShuntError(.workerElsewhere, neighbour(nil, Int(clients[slot].listener)) ?? "") }
-        if let replaced { _ = unsubscribe(replaced, tellsRules: false, connection) }
+        if let replaced {
+            _ = giveUp(replaced, tellsRules: false, connection)
+        } else if hasAsked(for: asked, connection) {
+            guard SubscriptionName(standing(asked, connection)) != SubscriptionName(request) else { return .known }
+            _ = giveUp(asked, connection)
+        }
+        try checkRewritten(asked, connection)
         guard Int(clients[slot].subscriptions) < limits.subscriptions else {
             throw ShuntError(
                 .subscriptionLimit, "this connection has \(clients[slot].subscriptions) subscriptions",
@@ -51,7 +53,10 @@ extension LoopEngine {
         }
         let subscription = Subscription(
             id: nextSubscription(), connection: subscriber, filter: request.topic, group: group, key: request.key, terms: terms)
-        guard router.index.insert(subscription) else { return .known }
+        // Another one that the client has asked for is the same: the last terms count.
+        let wasThere = !router.index.insert(subscription)
+        if wasThere, !remove(request, connection) || !router.index.insert(subscription) { return .known }
+        note(asked, became: request, wasThere: wasThere, connection)
         clients[slot].subscriptions += 1
         noteClient(subscriber)
         output.figures.subscriptions += 1
@@ -76,9 +81,14 @@ extension LoopEngine {
         try demand(request.group.isEmpty ? .subscribe : .share, request.topic, group: request.group.isEmpty ? nil : request.group, connection)
     }
 
-    /// Gives up a subscription.
+    /// Ends a subscription.
     /// - Returns: false where the client has none like that.
     func unsubscribe(_ request: SubscriptionRequest, tellsRules: Bool = true, _ connection: ConnectionID) -> Bool {
+        forgetRewritten(request, connection)
+        return remove(request, tellsRules: tellsRules, connection)
+    }
+
+    func remove(_ request: SubscriptionRequest, tellsRules: Bool = true, _ connection: ConnectionID) -> Bool {
         let (filter, key) = (request.topic, request.key)
         let subscriber = subscriber(of: connection)
         let group = request.group.isEmpty ? Self.ownGroup(of: subscriber) : request.group

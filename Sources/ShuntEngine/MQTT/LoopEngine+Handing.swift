@@ -32,7 +32,7 @@ extension LoopEngine {
         guard handOver.isShared || mayReceive(packet, form, session?.identity ?? clients[client.slot].identity) else { return .dropped }
         var (packet, form, isReplaced) = (packet, form, false)
         if client != .none {
-            switch offer(packet, form, to: client, isAnother: isAnother, now: now) {
+            switch offer(packet, form, to: client, handOver, isAnother: isAnother, now: now) {
             case .unchanged: break
             case .replaced: (packet, form, isReplaced) = (replacementBytes, replaced.form, true)
             case .dropped: return .dropped
@@ -283,7 +283,7 @@ extension LoopEngine {
     /// - Returns: nil where they have kept it from the client.
     private func offered(_ waiting: MQTTSession.Waiting, _ session: MQTTSession) -> MQTTSession.Waiting? {
         guard !waiting.isOffered, router.looksAtDeliveries else { return waiting }
-        switch offer(held.packet(waiting.held), held.form(waiting.held), to: session.client, isAnother: true, now: now) {
+        switch offer(held.packet(waiting.held), held.form(waiting.held), to: session.client, waiting.handOver, isAnother: true, now: now) {
         case .unchanged: return waiting
         case .replaced:
             var changed = waiting

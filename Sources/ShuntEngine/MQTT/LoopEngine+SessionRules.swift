@@ -9,6 +9,7 @@ extension LoopEngine {
         var view = SessionView(
             clientID: session.clientID, uid: session.identity.uid, version: session.version.name, expiry: session.expiry)
         view.isConnected = session.isConnected
+        if session.isConnected { view.client = session.client }
         view.subscriptions = Int(session.isConnected ? clients[session.client.slot].subscriptions : session.subscriptions)
         (view.waiting, view.inflight) = (session.waiting.count, session.window.count)
         hooks.onSession(event, view, now: now)
@@ -20,7 +21,7 @@ extension LoopEngine {
         guard let hooks, hooks.wanted.contains(.session), let identity = clients[connection.slot].identity else { return }
         if let session = identity.session, session.isLasting { return tell(.takenOver, session) }
         var view = SessionView(clientID: identity.device, uid: identity.uid, version: clients[connection.slot].version.name, expiry: 0)
-        (view.isConnected, view.subscriptions) = (true, Int(clients[connection.slot].subscriptions))
+        (view.isConnected, view.client, view.subscriptions) = (true, connection, Int(clients[connection.slot].subscriptions))
         hooks.onSession(.takenOver, view, now: now)
         sendEmitted(hooks)
     }
@@ -44,7 +45,7 @@ extension LoopEngine {
         will.room = UInt32(clamping: limits.fanout)
         let outcome = hooks.onWill(will, of: peer, now: now)
         if outcome.isPlainPass, !outcome.isFinal { return publishForNobody(will) }
-        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map(OwnedMessage.init))
+        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map { OwnedMessage($0) })
         switch verdict {
         case .pass: if isFinal { deliverUnruled(will) } else { publishForNobody(will) }
         case .send: break
@@ -75,7 +76,7 @@ extension LoopEngine {
     func tellAcked(_ entry: OutgoingWindow.Entry, _ session: MQTTSession) {
         guard let hooks, !entry.isReleased, entry.held != HeldMessages.none else { return }
         guard var message = WireEncoder.read(held.packet(entry.held), held.form(entry.held)) else { return }
-        message.qos = entry.handOver.qos
+        (message.qos, message.isRetained) = (entry.handOver.qos, entry.handOver.isRetained)
         hooks.beginTurn()
         hooks.onAcked(message, by: session.client, now: now)
     }

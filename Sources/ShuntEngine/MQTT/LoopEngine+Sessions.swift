@@ -84,7 +84,10 @@ extension LoopEngine {
             let form: WireForm = greeting.version.hasProperties ? .mqtt5 : .mqtt3
             changeTerms(of: session.id) { $0.inForm(form) }
         }
-        if session.identity !== identity { uncount(session.identity) }
+        if session.identity !== identity {
+            identity.rewritten = session.identity.rewritten
+            uncount(session.identity)
+        }
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
         session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions

@@ -67,7 +67,13 @@ extension MQTTFront {
 
     private func ask(_ state: Authentication) {
         guard let hooks = router.hooks, let peer = engine.peer(client) else { return decided(.unknown) }
-        decided(hooks.onAuth(peer, AuthStep(method: state.method, data: state.data, number: state.steps), now: router.now))
+        decided(by: hooks, hooks.onAuth(peer, AuthStep(method: state.method, data: state.data, number: state.steps), now: router.now))
+    }
+
+    /// What the rules have sent goes out first, whatever becomes of the client.
+    private func decided(by hooks: any RuleHooks, _ outcome: AuthOutcome) {
+        engine.sendEmitted(hooks)
+        decided(outcome)
     }
 
     private func decided(_ outcome: AuthOutcome) {
@@ -86,7 +92,8 @@ extension MQTTFront {
             engine.beginWait(client)
             engine.whenDecided(client) { [client] engine, outcome in
                 let front = MQTTFront(engine, client)
-                if case .auth(let decision) = outcome { front.decided(decision) } else { front.ask(state) }
+                guard case .auth(let decision) = outcome, let hooks = engine.hooks else { return front.ask(state) }
+                front.decided(by: hooks, decision)
             }
         }
     }
@@ -96,9 +103,12 @@ extension MQTTFront {
         var admitted = Admitted(uid: proved.uid)
         (admitted.tags, admitted.alias, admitted.expiresAt) = (proved.tags, proved.alias, proved.terms.expiresAt ?? .infinity)
         guard admitted.expiresAt > router.now else { return failed(.notAuthorized, .accessExpired, "what the client has shown is over") }
-        guard let greeting = state.greeting else { return renewed(admitted, proved.terms, state) }
+        // Its time goes with what the client has shown, which the next authentication replaces: what `on_connect` has said stays.
+        var terms = proved.terms
+        terms.expiresAt = nil
+        guard let greeting = state.greeting else { return renewed(admitted, terms, state) }
         engine.admit(client, as: admitted)
-        engine.settle(proved.terms, client)
+        engine.settle(terms, client)
         if proved.uid == nil { engine.clients[client.slot].needsName = engine.asks(client) }
         if let identity { admit(greeting, identity, isAssigned: state.isAssigned) }
     }
@@ -111,7 +121,6 @@ extension MQTTFront {
         var admitted = admitted
         admitted.uid = uid
         engine.admit(client, as: admitted)
-        identity?.expiresAt = .infinity
         engine.settle(terms, client)
         engine.checkSubscriptions(of: client)
         var properties = Properties.none

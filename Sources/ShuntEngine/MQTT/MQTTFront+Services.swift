@@ -147,13 +147,20 @@ extension MQTTFront {
             identity.broadcastQoS = qos
             return .done(ReasonCode(rawValue: qos.rawValue) ?? .success, "")
         }
-        guard let name = chatName(request.topic) else { return nil }
+        guard let name = Self.chatName(request.topic) else { return nil }
         let chat = try Self.checked(name)
         try engine.demand(.chat, chat, client)
         if qos > .atMostOnce { _ = engine.needSession(client) }
         identity.chats[ExactText(chat)] = qos
         engine.chat(ChatRequest(member, receipt(), chat: chat, .create))
         return .later
+    }
+
+    /// Only the client itself subscribes one of the worker's own topics: to do so makes it a device, or a chat's member.
+    /// - Throws: `rule.rejected`.
+    static func checkRewritten(_ request: SubscriptionRequest, by rule: String) throws(ShuntError) {
+        guard request.group.isEmpty, request.topic == notifyTopic || chatName(request.topic) != nil else { return }
+        throw ShuntError(.ruleRejected, "rule \(rule) makes '\(request.topic)' of the filter, which only the client itself subscribes")
     }
 
     /// - Returns: whether the client had it; nil where the filter is one like any other.
@@ -163,7 +170,7 @@ extension MQTTFront {
             defer { identity.broadcastQoS = nil }
             return identity.broadcastQoS != nil
         }
-        guard let name = chatName(request.topic) else { return nil }
+        guard let name = Self.chatName(request.topic) else { return nil }
         guard identity.chats.removeValue(forKey: ExactText(name)) != nil, let chat = try? Self.checked(name) else { return false }
         engine.chat(ChatRequest(member, .none, chat: chat, .leave))
         return true
@@ -171,13 +178,13 @@ extension MQTTFront {
 
     /// The chat of a filter did not let the client in.
     func forgetChat(_ filter: String) {
-        if let name = chatName(filter) { identity?.chats[ExactText(name)] = nil }
+        if let name = Self.chatName(filter) { identity?.chats[ExactText(name)] = nil }
     }
 
     /// By bytes: a mark that combines with the separator before it belongs to the id.
-    private func chatName(_ filter: String) -> String? {
-        guard filter.utf8.starts(with: Self.chatPrefix.utf8), !TopicFilter.isPattern(filter) else { return nil }
-        return String(Substring(filter.utf8.dropFirst(Self.chatPrefix.utf8.count)))
+    private static func chatName(_ filter: String) -> String? {
+        guard filter.utf8.starts(with: chatPrefix.utf8), !TopicFilter.isPattern(filter) else { return nil }
+        return String(Substring(filter.utf8.dropFirst(chatPrefix.utf8.count)))
     }
 
     private static func checked(_ name: String) throws(ShuntError) -> String {

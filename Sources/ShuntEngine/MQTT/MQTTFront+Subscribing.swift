@@ -53,19 +53,23 @@ extension MQTTFront {
         case .later?: return nil
         case nil: break
         }
-        let isShared = !request.group.isEmpty
         if filter.qos > .atMostOnce || identifier != nil { _ = engine.needSession(client) }
         note(identifier, request)
         let terms = DeliveryTerms(
             form, qos: filter.qos, isNoLocal: filter.isNoLocal, isRetainAsPublished: filter.isRetainAsPublished,
-            asksSession: session?.looksAtAll ?? false, isShared: isShared)
+            asksSession: session?.looksAtAll ?? false, isShared: !request.group.isEmpty)
+        let asked = request
         let (entered, isKnown) = try replace(&request, terms, decided?.subscribe)
         guard entered == .entered else { return .unspecifiedError }
-        let granted = terms.with(qos: request.qos)
-        if isShared { session?.hasSharedSubscriptions = true }
+        if SubscriptionName(request) != SubscriptionName(asked) {
+            note(nil, asked)
+            note(identifier, request)
+        }
+        let (granted, isInGroup) = (terms.with(qos: request.qos), !request.group.isEmpty)
+        if isInGroup { session?.hasSharedSubscriptions = true }
         let wantsRetained = filter.retainHandling == .send || (filter.retainHandling == .sendIfNew && !isKnown)
         // Nothing that is retained goes to a shared subscription (5.0 §4.8.2).
-        if wantsRetained, !isShared {
+        if wantsRetained, !isInGroup {
             questions.append(RetainedQuestion(filter: request.topic, subscriber: engine.subscriber(of: client), terms: granted))
         }
         return ReasonCode(rawValue: granted.qos.rawValue) ?? .success
@@ -77,16 +81,16 @@ extension MQTTFront {
         _ request: inout SubscriptionRequest, _ terms: DeliveryTerms, _ decided: SubscribeOutcome?
     ) throws(ShuntError) -> (LoopEngine.Subscribing, isKnown: Bool) {
         guard router.hooks?.wanted.contains(.lookups) == true || decided != nil else {
-            let isKnown = engine.unsubscribe(request, client)
+            let isKnown = engine.giveUp(request, client)
             return (try engine.subscribe(&request, terms: terms, client), isKnown)
         }
         let before = request
-        let isKnown = engine.isSubscribed(before, client)
-        if isKnown, decided == nil { engine.tellUnsubscribed(before, client) }
+        let isKnown = engine.hasAsked(for: before, client)
+        if isKnown, decided == nil { engine.tellUnsubscribed(engine.standing(before, client), client) }
         do throws(ShuntError) {
             return (try engine.subscribe(&request, terms: terms, decided: decided, replacing: isKnown ? before : nil, client), isKnown)
         } catch {
-            if isKnown { _ = engine.unsubscribe(before, tellsRules: false, client) }
+            if isKnown { _ = engine.giveUp(before, tellsRules: false, client) }
             throw error
         }
     }
@@ -105,9 +109,9 @@ extension MQTTFront {
     func unsubscribe(_ packet: Unsubscribe) {
         let reasons = packet.filters.map { filter -> ReasonCode in
             guard let request = try? Self.request(filter) else { return .topicFilterInvalid }
-            session?.identified.removeAll { $0.filter.elementsEqual(request.topic.utf8) && $0.group.utf8.elementsEqual(request.group.utf8) }
+            note(nil, engine.standing(request, client))
             if let wasThere = unsubscribeService(request) { return wasThere ? .success : .noSubscriptionExisted }
-            return engine.unsubscribe(request, client) ? .success : .noSubscriptionExisted
+            return engine.giveUp(request, client) ? .success : .noSubscriptionExisted
         }
         let answer = SubscribeAnswer(.unsubscribeAcknowledgement, packet.identifier, reasons)
         engine.acknowledgeOnceConfirmed(.bytes(answer.encoded(version), form), client)

@@ -147,7 +147,7 @@ final class TracingHooks: RuleHooks {
     func beginRead() { inner?.beginRead() }
     var takesLong: Bool { inner?.takesLong ?? false }
     func decided(by standing: StandingVerdict) { inner?.decided(by: standing) }
-    func exceededHops(rule: Int, now: Double) { inner?.exceededHops(rule: rule, now: now) }
+    func exceededHops(rule: Int, topic: Bytes, now: Double) { inner?.exceededHops(rule: rule, topic: topic, now: now) }
     func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
         tracer.step(.denied(inner?.name(of: rule) ?? "", action, subject, by: place))
         inner?.denied(rule: rule, action, subject, by: place, now: now)
@@ -165,7 +165,9 @@ final class TracingHooks: RuleHooks {
     func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { inner?.onChatOpen(chat, by: peer, now: now) ?? .accept }
     func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { inner?.onChatJoin(chat, by: peer, now: now) ?? .accept }
     func onChat(_ message: MessageView, in chat: ChatView, now: Double) -> MessageOutcome { inner?.onChat(message, in: chat, now: now) ?? .pass }
-    func onChatClose(_ chat: ChatView, why: String, now: Double) { inner?.onChatClose(chat, why: why, now: now) }
+    func onChatClose(_ chat: ChatView, why: String, by closer: ConnectionID?, now: Double) {
+        inner?.onChatClose(chat, why: why, by: closer, now: now)
+    }
     func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
         inner?.onDeliver(message, filter: filter, to: peer, now: now) ?? .deliver
     }

@@ -19,8 +19,13 @@ struct OwnedMessage {
     var delay: Double?
     /// How many rules have sent it on.
     var hops: UInt8 = 0
+    /// The client whose message it is made of, for rules that see it later.
+    var sender = ConnectionID.nobody
+    /// It counts as its sender's, who is a member of the chat: the others get it.
+    var isMembers = false
 
-    init(_ routed: RoutedMessage) {
+    init(_ routed: RoutedMessage, of sender: ConnectionID = .nobody) {
+        self.sender = sender
         kind = routed.kind
         topic = Array(routed.topic)
         key = routed.key.map { Array($0) }
@@ -53,7 +58,9 @@ struct OwnedMessage {
     /// Bytes that it takes.
     var size: Int { topic.count + payload.count + properties.count + filter.count }
 
-    /// - Parameter body: gets the message as one that no client has sent.
+    /// - Parameters:
+    ///   - id: of the message as it goes out.
+    ///   - body: gets the message.
     func withView<Result>(id: Int64, _ body: (MessageView) -> Result) -> Result {
         topic.withUnsafeBytes { topic in
             payload.withUnsafeBytes { payload in
@@ -67,7 +74,7 @@ struct OwnedMessage {
 
     private func view(_ topic: Bytes, _ key: Bytes?, _ payload: Bytes, _ properties: Bytes, _ id: Int64) -> MessageView {
         var view = MessageView(
-            kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, hops: hops, sender: .nobody)
+            kind: kind, topic: topic, key: key, payload: payload, format: format, compression: compression, id: id, hops: hops, sender: sender)
         (view.qos, view.isRetained, view.properties) = (qos, isRetained, properties)
         view.expiry = PublishProperties.expiry(in: properties)
         return view

@@ -207,7 +207,7 @@ extension TopicRouter {
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
             hasEndedAtHops = true
-            hooks.exceededHops(rule: Int(sender), now: now)
+            hooks.exceededHops(rule: Int(sender), topic: message.topic, now: now)
             keepDeadLetter(message, why: ErrorCode.hopLimit.rawValue, rule: hooks.name(of: Int(sender)))
             return 0
         }
@@ -235,8 +235,8 @@ extension TopicRouter {
 
     /// What goes out as no topic message, or later: with what the message that it is made of has, where a rule has not changed that.
     private func owned(_ routed: RoutedMessage, of origin: MessageView) -> OwnedMessage {
-        var owned = OwnedMessage(routed)
-        owned.hops = origin.hops &+ 1
+        var owned = OwnedMessage(routed, of: origin.sender)
+        owned.hops = origin.hops
         return owned
     }
 

@@ -95,9 +95,9 @@ public final class ObservedRules: RuleHooks {
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome { .accept }
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {}
 
-    public func exceededHops(rule: Int, now: Double) {
+    public func exceededHops(rule: Int, topic: Bytes, now: Double) {
         exceedsHops = true
-        rules.exceededHops(rule: rule, now: now)
+        rules.exceededHops(rule: rule, topic: topic, now: now)
         if let last = steps.lastIndex(where: { $0.rule == names[rule] }), steps[last].error == nil { steps[last].error = failure(of: rule) }
         if !out.isEmpty { out.removeLast() }
     }
@@ -297,7 +297,7 @@ public final class ObservedRules: RuleHooks {
             }
             var outcome = shunt_deliver_outcome()
             observe(rule, &step) {
-                begin(now, message.sender)
+                begin(now, peer)
                 var given = shunt_message(view, filter: filter)
                 shunt_on_deliver(rules.host.pointer, &given, peer.raw, 1 << UInt64(rule), now, &outcome)
             }

@@ -239,7 +239,7 @@ private final class TimedRules {
         case SHUNT_ON_CHAT_OPEN: _ = rules.onChatOpen(chat, by: sender, now: now)
         case SHUNT_ON_CHAT_JOIN: _ = rules.onChatJoin(chat, by: sender, now: now)
         case SHUNT_ON_DISCONNECT: rules.onDisconnect(sender, why: "closed", now: now)
-        case SHUNT_ON_CHAT_CLOSE: rules.onChatClose(chat, why: "closed", now: now)
+        case SHUNT_ON_CHAT_CLOSE: rules.onChatClose(chat, why: "closed", by: nil, now: now)
         case SHUNT_ON_TICK: shunt_on_tick(rules.host.pointer, 1, now)
         default: callMore(hook, view, sender, now)
         }

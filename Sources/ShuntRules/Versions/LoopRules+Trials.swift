@@ -54,7 +54,7 @@ extension LoopRules {
     func chooseModes(for client: ConnectionID?) {
         var observed = modes.shadows
         var skipped = RuleSelection.none
-        let peer = modes.canaries.isEmpty ? nil : client.flatMap { peers?.peer($0) }
+        let peer = modes.canaries.isEmpty ? nil : person(client)
         for canary in modes.canaries {
             guard let peer, canary.share.takes(peer, rule: canary.name) else {
                 observed.insert(canary.rule)
@@ -89,8 +89,8 @@ extension LoopRules {
         let differing = live != own ? ["verdict"] : names.filter { Int(parts) & $0.0 != 0 }.map(\.1)
         rules[index].notes.add(
             Difference(
-                at: now, hook: String(cString: shunt_hook_name(hook)), topic: Self.shown(topic), client: clientShown, live: Self.verdictName(live),
-                trial: Self.verdictName(own), parts: differing))
+                at: now, hook: String(cString: shunt_hook_name(hook)), topic: topic.isEmpty ? subjectShown : Self.shown(topic), client: clientShown,
+                live: Self.verdictName(live), trial: Self.verdictName(own), parts: differing))
     }
 
     /// The others of a second are only counted.
@@ -99,13 +99,13 @@ extension LoopRules {
     private static func verdictName(_ verdict: Int32) -> String { verdict < 0 ? "failed" : shunt_verdict(UInt32(verdict)).name }
 
     /// A topic as it is told to operators.
-    static func shown(_ topic: Bytes) -> String {
-        PrintableText.of(String(decoding: Bytes(rebasing: topic.prefix(200)), as: UTF8.self))
-    }
+    static func shown(_ topic: Bytes) -> String { shown(String(decoding: topic.prefix(shownBytes), as: UTF8.self)) }
+    static func shown(_ topic: String) -> String { PrintableText.of(String(decoding: topic.utf8.prefix(shownBytes), as: UTF8.self)) }
+    static let shownBytes = 200
 
-    /// Who caused the hook that runs, for operators; empty where nobody did.
+    /// Whose the hook that runs is, for operators; empty where it is nobody's.
     var clientShown: String {
-        guard let client, let peer = peers?.peer(client) else { return "" }
+        guard let peer = person(client) else { return "" }
         return PrintableText.of(String((peer.uid.isEmpty ? peer.address : peer.uid).prefix(200)))
     }
 }

@@ -149,3 +149,44 @@ return R
     late = Client(worker.listeners["worker.mqtt"], 5)
     late.send(packets.connect(5, "late"))
     assert late.wait(CONNACK).reason == 0x87
+
+
+STEPS = """
+local R = {}
+function R.on_auth(conn, data, ctx)
+  ctx:emit(route.message { topic = "steps", payload = data })
+  if data == "ask" then resolve("localhost") end
+  if data == "more" then return route.continue("") end
+  if data == "yes" or data == "ask" then return conn:with { uid = "ada", expires_at = conn.uid ~= "" and ctx.now + 60 or nil } end
+  if data == "no" then return route.reject("no") end
+end
+function R.on_connect(conn, ctx)
+  if conn.client_id == "brief" then return conn:with { expires_at = ctx.now + 1 } end
+end
+return R
+"""
+
+
+@pytest.fixture
+def stepping(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "steps", STEPS)
+    return shunt.worker({
+        "rules.directory": plugins, "rules.enabled": "all", "worker.listeners.mqtt.protocol": "mqtt",
+        "rules.lookups.steps.names": "[localhost]", "worker.listeners.mqtt.listen": "127.0.0.1:0",
+        "worker.listeners.mqtt.allow_anonymous": "true"})
+
+
+def test_what_a_rule_sends_in_a_step_goes_out_whatever_it_decides(stepping, connect):
+    watcher = connect(stepping.exchange).subscribe("steps")
+    for data, reason in (("yes", 0), ("ask", 0), ("more", 0x18), ("no", 0x87), ("unknown", 0x8C)):
+        assert begin(stepping, data.encode()).next().reason == reason
+        assert watcher.receive(1)[0].text == data
+
+
+def test_who_shows_anew_who_it_is_has_no_more_time_than_on_connect_gave(stepping):
+    client = Client(stepping.listeners["worker.mqtt"], 5)
+    client.send(packets.connect(5, "brief", more={"authentication_method": "HMAC", "authentication_data": b"yes"}))
+    assert client.wait(CONNACK).reason == 0
+    client.send(step(b"yes", reason=0x19))
+    assert client.wait(AUTH).reason == 0
+    assert client.wait(DISCONNECT).reason == 0x87

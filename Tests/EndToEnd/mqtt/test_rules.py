@@ -48,3 +48,83 @@ def test_a_message_that_a_rule_rejects(guarded, qos, version):
     # The identifier means a new message now.
     sender.publish("guarded/x", b"yes", qos, id=7)
     assert [each.payload for each in receiver.settle(sender, "end", qos)] == [b"yes"]
+
+
+OTHERS = """
+local R = {}
+function R.on_subscribe(sub)
+  if sub.topic == "mine" or sub.topic == "my" then return sub:with { topic = "users/" .. sub.sender.device } end
+  if sub.topic == "own/chat" then return sub:with { topic = "$chat/room" } end
+  if sub.topic == "own/notes" then return sub:with { topic = "$shunt/notify" } end
+end
+function R.on_unsubscribe(sub, ctx) ctx:emit(route.message { topic = "given-up", payload = sub.topic }) end
+return R
+"""
+
+
+@pytest.fixture
+def rewriting(shunt, tmp_path, version):
+    folder = write_rule(tmp_path / "rules", "others", OTHERS)
+    broker = brokers.shunt(shunt, **{"rules.directory": str(folder), "rules.enabled": "all"})
+
+    def open(id, **more) -> Client:
+        made = shunt.closing(Client(broker.address, version))
+        made.connect(id, **more)
+        return made
+
+    return open
+
+
+@proves(v3="3.8.4-3 3.10.4-1", v5="3.8.4-3 3.10.4-1")
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_subscription_that_a_rule_makes_another_of_is_the_clients_by_its_own_filter(rewriting, is_resumed, version):
+    """It is asked for again, and given up, by the filter that the client has named."""
+    lasting = {"clean": False, **({"more": {"session_expiry": 60}} if version == V5 else {})}
+    client, sender = rewriting("c", **lasting), rewriting("s")
+    assert client.subscribe("mine", qos=1) == [1]
+    if is_resumed:
+        client.leave()
+        client = rewriting("c", **lasting)
+    assert client.subscribe("mine", qos=0) == [0]
+    assert client.subscribe("mine", qos=2) == [2]
+    sender.publish("users/c", b"once", 2)
+    assert [each.payload for each in client.settle(sender, "end", 1)] == [b"once"]
+    sender.subscribe("given-up")
+    assert client.unsubscribe("mine") == ([0] if version == V5 else [])
+    assert sender.message().payload == b"users/c"
+    sender.publish("users/c", b"no more", 2)
+    assert client.settle(sender, "end", 1) == []
+    if version == V5:
+        assert client.unsubscribe("mine") == [0x11]
+
+
+def test_filters_that_become_one_subscription_end_it_with_the_last(rewriting):
+    client, sender = rewriting("c"), rewriting("s")
+    assert client.subscribe("users/c", "mine", "my", qos=1) == [1, 1, 1]
+    for filter in ("mine", "users/c"):
+        assert client.unsubscribe(filter) == [0]
+        sender.publish("users/c", b"still", 1)
+        assert [each.payload for each in client.settle(sender, "end", 1)] == [b"still"]
+    assert client.unsubscribe("my") == [0]
+    sender.publish("users/c", b"no more", 1)
+    assert client.settle(sender, "end", 1) == []
+
+
+@proves(v5="3.3.4-3")
+def test_the_identifier_of_such_a_subscription_comes_with_its_messages(rewriting):
+    client, sender = rewriting("c"), rewriting("s")
+    client.subscribe("mine", qos=1, more={"subscription_identifier": 7})
+    sender.publish("users/c", b"x", 1)
+    assert client.message().all("subscription_identifier") == [7]
+    client.subscribe("mine", qos=1)
+    sender.publish("users/c", b"x", 1)
+    assert client.message().all("subscription_identifier") == []
+
+
+@pytest.mark.parametrize("filter", ["own/chat", "own/notes"])
+def test_a_rule_makes_none_of_the_workers_own_topics_of_a_filter(rewriting, filter):
+    client = rewriting("c")
+    client.send(packets.subscribe(V5, 9, [(filter, 1)]))
+    answer = client.next()
+    assert answer.reasons == [0x87]
+    assert answer.get("reason_string").startswith("rule others makes '$")

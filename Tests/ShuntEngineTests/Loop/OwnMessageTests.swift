@@ -94,7 +94,7 @@ struct OwnMessageTests {
         worker.now += 0.2
         worker.tick()
         #expect(texts(consumer) == ["t late"])
-        #expect(rules.takeTold() == ["t 2 hops=2"])
+        #expect(rules.takeTold() == ["t 2 hops=1"])
         #expect((worker.engines[0].output.figures.delayed, worker.engines[0].output.figures.delays) == (0, 1))
         #expect(rules.room.messages == 10_000 && rules.room.bytes == 16 << 20)
     }

@@ -55,7 +55,7 @@ final class ScriptedRules: RuleHooks {
 
     func grants(of rule: Int) -> (any RuleGrants)? { grantsAll ? Everything() : nil }
 
-    func exceededHops(rule: Int, now: Double) { beyondHops.append(rule) }
+    func exceededHops(rule: Int, topic: Bytes, now: Double) { beyondHops.append(rule) }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         let name = String(decoding: topic, as: UTF8.self)
@@ -92,7 +92,9 @@ final class ScriptedRules: RuleHooks {
 
     func onChatOpen(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { chatOpen }
     func onChatJoin(_ chat: ChatView, by peer: Peer, now: Double) -> ConnectOutcome { chatJoin }
-    func onChatClose(_ chat: ChatView, why: String, now: Double) { closedChats.append("\(chat.id) \(why) \(chat.members.map(\.uid))") }
+    func onChatClose(_ chat: ChatView, why: String, by closer: ConnectionID?, now: Double) {
+        closedChats.append("\(chat.id) \(why) \(chat.members.map(\.uid))")
+    }
 
     func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
         guard let text = deliveries[peer] else { return .deliver }

@@ -1,0 +1,89 @@
+import ShuntCore
+
+/// What tells a client's subscriptions apart.
+struct SubscriptionName: Hashable {
+    let filter: ExactText
+    let group: ExactText
+    let key: ExactText?
+
+    init(_ request: SubscriptionRequest) {
+        (filter, group, key) = (ExactText(request.topic), ExactText(request.group), request.key.map { ExactText($0) })
+    }
+
+    var request: SubscriptionRequest { SubscriptionRequest(topic: filter.text, group: group.text, key: key?.text) }
+}
+
+/// Subscriptions that rules have made others of: a client gives them up, and asks for them again, by the filters that it has named itself.
+///
+/// `Client.Identity.rewritten` has what those have become. Where several have become the same subscription, it ends with the last of them; one
+/// that the client has asked for as it is then stands there as well.
+extension LoopEngine {
+    /// Takes what rules have made of a subscription, in the place of what the client has asked for.
+    /// - Throws: `rule.rejected`, `access.denied`; what `check` throws.
+    func take(
+        _ changed: SubscriptionRequest, for request: inout SubscriptionRequest, _ terms: inout DeliveryTerms, by rule: String,
+        _ connection: ConnectionID
+    ) throws(ShuntError) {
+        let asked = request.qos
+        request = changed
+        request.qos = min(changed.qos, asked)
+        if terms.form != .exchange {
+            terms = DeliveryTerms(
+                terms.form, qos: request.qos, isNoLocal: terms.isNoLocal, isRetainAsPublished: terms.isRetainAsPublished,
+                asksSession: terms.asksSession, isShared: !request.group.isEmpty)
+            try MQTTFront.checkRewritten(request, by: rule)
+        }
+        try check(request, mayHaveNoGroup: terms.form != .exchange)
+        try demand(request, connection)
+    }
+
+    /// What a subscription has become that the client has asked for.
+    func standing(_ asked: SubscriptionRequest, _ connection: ConnectionID) -> SubscriptionRequest {
+        guard let rewritten = clients[connection.slot].identity?.rewritten, let name = rewritten[SubscriptionName(asked)] else { return asked }
+        return name.request
+    }
+
+    /// Whether a client has asked for a subscription, and has it still. Rules may have made the same of another one.
+    func hasAsked(for asked: SubscriptionRequest, _ connection: ConnectionID) -> Bool {
+        guard let rewritten = clients[connection.slot].identity?.rewritten, !rewritten.isEmpty else { return isSubscribed(asked, connection) }
+        let name = SubscriptionName(asked)
+        return rewritten[name] != nil || !rewritten.values.contains(name) && isSubscribed(asked, connection)
+    }
+
+    /// Gives up what a client has asked for.
+    /// - Returns: false where the client has not asked for it.
+    func giveUp(_ asked: SubscriptionRequest, tellsRules: Bool = true, _ connection: ConnectionID) -> Bool {
+        guard hasAsked(for: asked, connection) else { return false }
+        guard let identity = clients[connection.slot].identity, let name = identity.rewritten.removeValue(forKey: SubscriptionName(asked)) else {
+            return remove(asked, tellsRules: tellsRules, connection)
+        }
+        return identity.rewritten.values.contains(name) || remove(name.request, tellsRules: tellsRules, connection)
+    }
+
+    /// A client has the subscription that rules have made of what it has asked for.
+    /// - Parameter wasThere: it had that subscription before.
+    func note(_ asked: SubscriptionRequest, became request: SubscriptionRequest, wasThere: Bool, _ connection: ConnectionID) {
+        let (asked, name) = (SubscriptionName(asked), SubscriptionName(request))
+        guard asked != name || wasThere else { return }
+        let identity = clients[connection.slot].identity ?? Client.Identity()
+        clients[connection.slot].identity = identity
+        if wasThere, !identity.rewritten.values.contains(name) { identity.rewritten[name] = name }
+        identity.rewritten[asked] = name
+    }
+
+    /// A subscription has ended, by whatever name the client has asked for it.
+    func forgetRewritten(_ request: SubscriptionRequest, _ connection: ConnectionID) {
+        guard let identity = clients[connection.slot].identity, !identity.rewritten.isEmpty else { return }
+        let name = SubscriptionName(request)
+        identity.rewritten = identity.rewritten.filter { $0.value != name }
+    }
+
+    /// - Throws: `subscription.limit`: a client may ask for no more than it may have, also where all becomes one subscription.
+    func checkRewritten(_ asked: SubscriptionRequest, _ connection: ConnectionID) throws(ShuntError) {
+        guard let rewritten = clients[connection.slot].identity?.rewritten, rewritten.count >= limits.subscriptions,
+            rewritten[SubscriptionName(asked)] == nil
+        else { return }
+        throw ShuntError(
+            .subscriptionLimit, "this connection has asked for \(rewritten.count) subscriptions", help: "no more are allowed (limits.subscriptions)")
+    }
+}
