@@ -100,6 +100,14 @@ def test_a_reload_and_a_rollback_reach_all_workers_or_one(cluster):
     eventually(lambda: all(one in cluster.admin("events").stdout for one in ("rules reload", "rules rollback")), 10, "the events")
 
 
+def test_where_a_rule_on_trial_decides_otherwise_is_told_with_its_hook(cluster):
+    write_rule(cluster.plugins, "tag", FIRST.replace("{ priority", "{ mode = 'shadow', priority", 1))
+    cluster.admin("rules", "reload")
+    assert cluster.seen() == "x"
+    detail = eventually(lambda: re.search("differs.*", cluster.admin("rule", "tag").stdout), 10, "an example").group()
+    assert re.search(r"on_message t from \S+: live pass; this replace", detail), detail
+
+
 def test_a_reload_that_a_worker_refuses_says_why_and_changes_nothing(cluster):
     write_rule(cluster.plugins, "tag", SECOND)
     (cluster.plugins / "tag" / "rule_test.lua").write_text("return { ['gives three'] = function(t) t:eq(t:message {}.payload, 'three') end }")

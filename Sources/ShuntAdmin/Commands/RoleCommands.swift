@@ -8,8 +8,8 @@ struct StepDownCommand: AdminSubcommand {
         commandName: "step-down",
         abstract: "Have the master that serves make way for another.",
         discussion: """
-            For a cluster of several masters (master.peers). Workers go to the other within seconds; chats that are open go on meanwhile. Ask the
-            master that serves: `shunt admin status` names it.
+            For a cluster of several masters (master.peers). Workers go to the other within seconds; chats that are open go on meanwhile. Of
+            several masters, with commas between them, the one that serves is asked.
 
               shunt admin step-down --master 10.0.0.1
             """)
