@@ -7,7 +7,9 @@ import pytest
 from client_commands import Command
 from exchange import Client
 from mosquitto import Mosquitto
-from processes import BINARY, Processes, run
+from mqtt.client import Client as MQTTClient
+from mqtt.packets import V5
+from processes import BINARY, Processes, run, write_rule
 
 
 def pytest_configure(config):
@@ -47,6 +49,26 @@ def connect(shunt):
         return shunt.closing(Client(address, **more))
 
     return open
+
+
+@pytest.fixture
+def hooked(shunt, tmp_path):
+    """A worker of two loops with rules, its settings, and a function that opens clients of MQTT."""
+
+    def start(source, **sets):
+        plugins = write_rule(tmp_path / "plugins", "hooks", source)
+        worker = shunt.worker({
+            "rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt",
+            "worker.listeners.mqtt.listen": "127.0.0.1:0"} | sets)
+
+        def mqtt(id, version=V5, **more):
+            client = shunt.closing(MQTTClient(worker.listeners["worker.mqtt"], version))
+            client.connect(id, **more)
+            return client
+
+        return worker, mqtt
+
+    return start
 
 
 @pytest.fixture

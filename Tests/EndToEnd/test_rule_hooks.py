@@ -33,26 +33,6 @@ return R
 """
 
 
-@pytest.fixture
-def hooked(shunt, tmp_path):
-    """A worker of two loops with rules, its settings, and a function that opens clients of MQTT."""
-
-    def start(source, **sets):
-        plugins = write_rule(tmp_path / "plugins", "hooks", source)
-        worker = shunt.worker({
-            "rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt",
-            "worker.listeners.mqtt.listen": "127.0.0.1:0"} | sets)
-
-        def mqtt(id, version=V5, **more):
-            client = shunt.closing(MQTTClient(worker.listeners["worker.mqtt"], version))
-            client.connect(id, **more)
-            return client
-
-        return worker, mqtt
-
-    return start
-
-
 def test_hooks_of_both_protocols_are_called_and_send_messages(hooked, connect):
     worker, mqtt = hooked(HOOKS)
     watcher = connect(worker.exchange).subscribe("events/#").subscribe("graves/#")
@@ -344,73 +324,3 @@ def test_an_exchange_client_gives_a_rewritten_subscription_up_by_its_own_words(h
     sender.message("as", "bob")
     assert ask(SUBSCRIBE, "mine") == 200
     assert [sender.message(f"users/{name}", "x").status for name in ("ada", "bob")] == [500, 200]
-
-
-LATER = """
-local R = { priority = 1 }
-function R.on_message(msg) if msg.topic == "later" then return route.delay(0.1, msg) end end
-function R.on_chat(msg) if msg.payload == "later" then return route.delay(0.2, msg) end end
-return R
-"""
-SEEN = """
-return { on_message = function(msg)
-  return msg:with { payload = msg.hops .. " " .. tostring(msg.sender and msg.sender.device) }
-end }
-"""
-
-
-def test_a_delayed_message_has_made_one_hop_and_is_its_senders_while_that_is_there(hooked, connect, tmp_path):
-    write_rule(tmp_path / "plugins", "seen", SEEN)
-    worker, mqtt = hooked(LATER)
-    consumer, own = connect(worker.exchange).subscribe("later"), mqtt("meter")
-    own.subscribe("later", qos=1, no_local=True)
-    own.publish("later", b"x", 1)
-    assert consumer.receive(1)[0].text == "1 meter"
-    gone = mqtt("gone")
-    gone.publish("later", b"x", 1)
-    gone.leave()
-    assert consumer.receive(1)[0].text == "1 nil"
-    assert own.message().payload == b"1 nil", "what the client has sent itself does not come back"
-
-
-def test_a_chats_message_that_is_delayed_reaches_the_others_alone(hooked, connect):
-    worker, _ = hooked(LATER)
-    ada, bob = (connect(worker.exchange).register(name).join("room") for name in ("ada", "bob"))
-    ada.say("room", "later")
-    assert bob.receive(1)[0].text == "later"
-    bob.say("room", "now")
-    assert [frame.text for frame in ada.receive(1)] == ["now"]
-
-
-FLAGS = """
-local R = {}
-local function tell(what, msg, conn) log.info("flags", { what, conn.uid, msg.retain, msg.qos, msg.id ~= 0, msg.hops }) end
-function R.on_message(msg) if msg.topic == "hop" then return route.to("kept") end end
-function R.on_deliver(msg, conn) tell("deliver", msg, conn) end
-function R.on_acked(msg, conn) tell("acked", msg, conn) end
-return R
-"""
-
-
-def test_deliveries_say_whether_their_packets_are_retained(hooked, connect):
-    worker, mqtt = hooked(FLAGS)
-    first, as_published, exchange = mqtt("first"), mqtt("published"), connect(worker.exchange).register("frames").subscribe("kept")
-    first.subscribe("kept", qos=1)
-    as_published.subscribe(("kept", 2 | 8))
-    mqtt("p").publish("hop", b"x", 2, retain=True)
-    late = mqtt("late")
-    for client, flag in ((first, False), (as_published, True)):
-        assert client.message().retain == flag
-    late.subscribe("kept", qos=1)
-    assert late.message().retain
-    exchange.receive(1)
-    expected = {
-        ("deliver", "frames", False, 1, True, 0), ("deliver", "first", False, 1, False, 0), ("acked", "first", False, 1, False, 0),
-        ("deliver", "published", True, 2, False, 0), ("acked", "published", True, 2, False, 0), ("deliver", "late", True, 1, False, 0),
-        ("acked", "late", True, 1, False, 0)}
-
-    def told():
-        lines = [json.loads(line) for line in worker.stderr.splitlines()]
-        return {tuple(json.loads(line["metadata"]["fields"])["value"]) for line in lines if line["message"] == "flags"}
-
-    eventually(lambda: told() == expected, what="flags of all deliveries")

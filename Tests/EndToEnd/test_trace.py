@@ -99,7 +99,8 @@ end }""")
     client.message("open/1", b"now")
     assert trace.process.wait(PATIENCE) == 0
     told = " ".join(trace.out.read_text().split())
-    assert "rule forward: delay, sends to open/1, after 2.0 s" in told
+    assert "rule forward: delay, sends to open/1, after 2.0 s" in told and "#1 sent: open/1 in 2.0 s" in told
+    assert "delivered" not in told
     assert "rule forward: denied (neither the sender may send it (no entry) nor do the rule's grants have it)" in told and "closed/1" in told
 
 

@@ -115,10 +115,10 @@ public struct TracedMessage: Codable, Equatable, Sendable {
     /// Where payloads are asked for.
     public var more: More?
     public var steps: [Step]
-    /// `delivered`, `nobody`, `dropped`, `rejected`, or `denied`.
+    /// `delivered`, `sent` (elsewhere or later, as `why` tells), `nobody`, `dropped`, `rejected`, or `denied`.
     public var outcome: String
     public var why: String
-    /// Who got it; broadcasts and chats that rules made of it count as one each.
+    /// Who got it; broadcasts and chats' messages that rules made of it do not count.
     public var recipients: Int
 
     public init(at: Double, loop: Int, topic: String) {

@@ -184,7 +184,7 @@ struct ExchangeFront {
     @inline(never)
     private func answer(_ frame: FrameView, _ outcome: PublishOutcome) {
         switch outcome {
-        case .delivered, .dropped: engine.acknowledge(.exchange(id: frame.id), client)
+        case .delivered, .elsewhere, .dropped: engine.acknowledge(.exchange(id: frame.id), client)
         case .nobody: refuse(frame, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
         case .rejected(let why): refuse(frame, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
         }

@@ -19,7 +19,10 @@ struct BroadcastMessage {
 
 /// A broadcast that loops are still delivering.
 struct Broadcast {
-    var request: Request
+    /// nil where a rule has made it.
+    var request: Request?
+    /// For what a rule has made it of.
+    var fate: UInt32?
     var tally = BroadcastTally()
     var waitingFor: Int
     /// For rules that want to know what reached nobody.
@@ -98,9 +101,10 @@ extension LoopEngine {
             let isBare = body == NotifyBody()
             let frame = Frame(
                 .notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
-            broadcast(frame.encoded(), to: filter, answering: request, isDead: isDead)
+            broadcast(frame.encoded(), to: filter, answering: request, isDead: isDead, for: message.fate)
         } catch {
             output.figures.undelivered += 1
+            router.settle(message.fate, isReached: false, .noDevice)
             if let request { refuse(request.receipt, request.client, error) }
         }
     }
@@ -119,13 +123,16 @@ extension LoopEngine {
     /// - Parameters:
     ///   - request: to be answered when all loops are done; nil where a rule has made it.
     ///   - isDead: a rule has failed on it, and it is a dead letter: it becomes no second one where no device takes it.
-    private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering request: Request?, isDead: Bool = false) {
+    ///   - fate: of the message that a rule has made it of.
+    private func broadcast(
+        _ frame: [UInt8], to filter: DeviceFilter, answering request: Request?, isDead: Bool = false, for fate: UInt32? = nil
+    ) {
         output.figures.broadcasts += 1
         lastBroadcast &+= 1
         let broadcast = BroadcastID(loop: loop, number: lastBroadcast)
-        if let request {
+        if request != nil || fate != nil {
             broadcasts[broadcast.number] = Broadcast(
-                request: request, waitingFor: loops, frame: wantsUndelivered ? frame : nil, isDead: isDead)
+                request: request, fate: fate, waitingFor: loops, frame: request != nil && wantsUndelivered ? frame : nil, isDead: isDead)
         }
         output.tell(.broadcast(broadcast, filter, frame: frame))
         self.broadcast(broadcast, filter, frame: frame)
@@ -179,8 +186,8 @@ extension LoopEngine {
             return
         }
         broadcasts[id.number] = nil
-        let request = broadcast.request
-        guard isCurrent(request.client) else { return }
+        router.settle(broadcast.fate, isReached: broadcast.tally.matched > 0, .noDevice)
+        guard let request = broadcast.request, isCurrent(request.client) else { return }
         guard broadcast.tally.matched > 0 else {
             router.deadLetters.areKept = !broadcast.isDead
             broadcast.frame?.withUnsafeBytes { undelivered($0, .exchange, why: .noDevice, now: now) }

@@ -15,7 +15,7 @@ extension LoopEngine {
     /// Sends what a rule has made besides, or of a message of another kind, if the sender of what the rule has seen may send this, too. No rule
     /// sees it again.
     func send(_ message: OwnedMessage) {
-        if router.mayBeSent(message) { sendAllowed(message) } else { giveRoomBack() }
+        if router.mayBeSent(message) { sendAllowed(router.followed(message)) } else { giveRoomBack() }
     }
 
     /// What was delayed and denied takes no room.
@@ -35,13 +35,26 @@ extension LoopEngine {
     }
 
     func announce(_ message: OwnedMessage) {
-        guard let (chat, payload) = chatMessage(message) else { return }
-        send(.announce(chat: chat, payload), toHome: ChatHouse.home(of: chat, loops: loops), peer: nil)
+        guard let (chat, payload) = chatMessage(message) else { return router.settle(message.fate, isReached: false, .nobodySubscribed) }
+        let home = ChatHouse.home(of: chat, loops: loops)
+        guard let fate = message.fate else { return send(.announce(chat: chat, payload), toHome: home, peer: nil) }
+        guard home != Int(loop) else { return announced(fate, announceHere(chat, payload)) }
+        output.tell(.announce(chat: chat, payload, fate: fate, from: loop), loop: UInt8(home))
     }
+
+    /// - Returns: whether the chat is open here.
+    func announceHere(_ chat: String, _ payload: ChatPayload) -> Bool {
+        let isOpen = house.view(of: chat) != nil
+        self.chat(.announce(chat: chat, payload), peer: nil)
+        return isOpen
+    }
+
+    func announced(_ fate: UInt32, _ isOpen: Bool) { router.settle(fate, isReached: isOpen, .nobodySubscribed) }
 
     /// A member's message that rules have delayed, at the chat's home.
     func say(_ message: OwnedMessage) {
         guard let (chat, payload) = chatMessage(message) else { return }
+        router.settle(message.fate, isReached: house.view(of: chat) != nil, .nobodySubscribed)
         handle(.said(chat: chat, by: message.sender, payload))
     }
 

@@ -64,7 +64,10 @@ extension LoopEngine {
         (router.permissions, router.publisher, router.index.blocker) = (permissions, publisher, blocker)
     }
 
-    private func sendOwn(_ message: OwnedMessage, excluded: RuleSelection) {
+    private func sendOwn(_ own: OwnedMessage, excluded: RuleSelection) {
+        var message = own
+        message.delay = nil
+        message = router.followed(message)
         switch message.kind {
         case .topic:
             router.publishOwn(message, excluded: excluded)

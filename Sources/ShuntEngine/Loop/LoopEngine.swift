@@ -326,6 +326,9 @@ public final class LoopEngine {
         case .askRetained(let question): router.answer(question)
         case .broadcast(let id, let filter, let frame): broadcast(id, filter, frame: frame)
         case .tallied(let id, let tally): tallied(id, tally)
+        case .announce(let chat, let payload, let fate, let loop):
+            output.tell(.announced(fate: fate, isOpen: announceHere(chat, payload)), loop: loop)
+        case .announced(let fate, let isOpen): announced(fate, isOpen)
         case .chat(let event, let peer): chat(event, peer: peer)
         case .chatAction(let action): carryOut(action)
         }

@@ -20,6 +20,9 @@ public enum LoopLetter: Equatable, Sendable {
     case tallied(BroadcastID, BroadcastTally)
     /// For the loop that a chat is at home on. With the client as rules see it, who may be unknown there.
     indirect case chat(ChatEvent, Peer?)
+    /// A rule's message for a chat that is at home there: answer with `announced` whether it is open.
+    case announce(chat: String, ChatPayload, fate: UInt32, from: UInt8)
+    case announced(fate: UInt32, isOpen: Bool)
     /// For the loop that a chat's member is connected to.
     case chatAction(ChatAction)
 }
@@ -31,7 +34,7 @@ extension LoopLetter {
         case .broadcast(_, _, let frame): frame.count
         case .retain(let topic, let packet, _, _): topic.count + packet.count
         case .chat(.request(let request), _): request.payload.bytes.count
-        case .chat(.announce(_, let payload), _), .chatAction(.deliver(_, _, _, let payload)): payload.bytes.count
+        case .chat(.announce(_, let payload), _), .announce(_, let payload, _, _), .chatAction(.deliver(_, _, _, let payload)): payload.bytes.count
         default: 0
         }
     }

@@ -124,7 +124,7 @@ extension MQTTFront {
             return
         }
         switch publish(publication, hooks) {
-        case .delivered?, .dropped?: conclude(packet, .success)
+        case .delivered?, .elsewhere?, .dropped?: conclude(packet, .success)
         case .nobody?: conclude(packet, .noMatchingSubscribers)
         case .rejected(let why)?: conclude(packet, .implementationSpecificError, why.isEmpty ? "a rule rejected the message" : why)
         case nil: conclude(packet, .topicNameInvalid, "the topic has more than \(router.limits.topic) bytes (limits.topic)")
@@ -186,7 +186,7 @@ extension MQTTFront {
 
     private func count(_ outcome: PublishOutcome) {
         switch outcome {
-        case .delivered, .dropped: router.output.figures.succeeded += 1
+        case .delivered, .elsewhere, .dropped: router.output.figures.succeeded += 1
         case .nobody, .rejected: router.output.figures.failed += 1
         }
         if router.leavesMore { engine.sendOthers() }

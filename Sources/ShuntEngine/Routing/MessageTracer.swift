@@ -81,9 +81,11 @@ public final class MessageTracer {
         current?.message.steps.append(step)
     }
 
-    func end(_ outcome: PublishOutcome) {
+    /// - Parameter others: what rules have made of it besides topic messages.
+    func end(_ outcome: PublishOutcome, _ others: [OwnedMessage]) {
         switch outcome {
         case .delivered(let count): end("delivered", "", count)
+        case .elsewhere: end("sent", others.prefix(8).map(Self.target).joined(separator: ", "), 0)
         case .nobody: end("nobody", "nobody has subscribed the topic", 0)
         case .dropped: end("dropped", current?.message.steps.last?.why ?? "", 0)
         case .rejected(let why):
@@ -99,6 +101,18 @@ public final class MessageTracer {
         current = nil
         take(places, message)
         places = []
+    }
+
+    /// Where a message goes that is no topic message, or goes out later.
+    private static func target(_ message: OwnedMessage) -> String {
+        let name = PrintableText.of(String(decoding: message.topic.prefix(200), as: UTF8.self))
+        let place =
+            switch message.kind {
+            case .topic: name
+            case .broadcast: "devices"
+            case .chat: "chat \(name)"
+            }
+        return message.delay.map { "\(place) in \($0) s" } ?? place
     }
 
     private static func base64(_ bytes: Bytes) -> String {

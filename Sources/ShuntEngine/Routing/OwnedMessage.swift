@@ -21,6 +21,10 @@ struct OwnedMessage {
     var hops: UInt8 = 0
     /// The client whose message it is made of, for rules that see it later.
     var sender = ConnectionID.nobody
+    /// What the message was that it is made of, where it goes out later as another kind.
+    var came: (kind: MessageKind, topic: [UInt8])?
+    /// Of a broadcast or a chat's message: who wants to know whether it reaches anybody (`MessageFates`).
+    var fate: UInt32?
     /// It counts as its sender's, who is a member of the chat: the others get it.
     var isMembers = false
 

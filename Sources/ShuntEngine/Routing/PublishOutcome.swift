@@ -2,8 +2,10 @@ import ShuntCore
 
 /// What became of a message that a client published. The client's front makes the answer of it.
 enum PublishOutcome {
-    /// To so many; what went out as broadcasts or into chats counts too.
+    /// To so many; what went out as broadcasts or into chats does not count.
     case delivered(Int)
+    /// Rules have made broadcasts or chats' messages of it, or it goes out later: whom that reaches shows then.
+    case elsewhere
     /// Nobody has subscribed the topic.
     case nobody
     /// A rule has dropped it.

@@ -75,9 +75,8 @@ extension TopicRouter {
         }
         // The outcome's messages live in the rules until their next call: they are kept before anything else runs.
         let (verdict, why) = (outcome.verdict, outcome.verdict == .reject || outcome.verdict == .redirect ? outcome.reason : "")
-        let before = others.count
         let made = keep(outcome, publication, route, excluded)
-        var count = others.count - before
+        var count = 0
         if verdict == .pass {
             isSomethingLeft = true
             count += deliver(publication, route)
@@ -214,7 +213,7 @@ extension TopicRouter {
         message.hops += 1
         switch carryOut(ask(hooks, rules, about: message), Publication(message), passage.route, excluded: passage.excluded, hooks) {
         case .delivered(let count): return count
-        case .nobody: return 0
+        case .nobody, .elsewhere: return 0
         case .dropped, .rejected:
             output.figures.dropped += 1
             return 0
@@ -237,6 +236,7 @@ extension TopicRouter {
     private func owned(_ routed: RoutedMessage, of origin: MessageView) -> OwnedMessage {
         var owned = OwnedMessage(routed, of: origin.sender)
         owned.hops = origin.hops
+        if owned.delay != nil, owned.kind != .topic, tellsUndelivered { owned.came = (origin.kind, Array(origin.topic)) }
         return owned
     }
 
@@ -261,12 +261,12 @@ extension TopicRouter {
             if let hooks {
                 hooks.beginTurn()
                 count = pass(Passage(publication: Publication(view), route: route, excluded: excluded, forwardedBy: message.rule), hooks)
-                count += others.count
             } else {
                 count = deliverMade(view, route)
             }
             if kept.size > 0 { kept.removeAll() }
-            if count == 0 { nobody(view, as: leftover) }
+            guard count == 0 else { return }
+            if others.isEmpty { nobody(view, as: leftover) } else { followOthers(of: view) }
         }
     }
 

@@ -31,6 +31,8 @@ public final class TopicRouter {
     private(set) var takesLong = false
     /// What rules have made of messages besides topic messages: the engine sends it.
     var others: [OwnedMessage] = []
+    /// Messages that went out as broadcasts and into chats alone, until it is known whether anybody has got them.
+    var fates = MessageFates()
     /// Messages for `rules.dead_letter`, until the turn ends.
     var deadLetters = DeadLetters()
     /// The client that is being read from, as subscriptions name it: its session's or its connection's.
@@ -219,7 +221,7 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         tracer?.begin(publication.message, from: peerOf, now: now)
         let outcome = publish(publication, route, rules, hooks, .notAsked, excluded: MessageTracer.mark)
-        tracer?.end(outcome)
+        tracer?.end(outcome, others)
         return outcome
     }
 
@@ -280,7 +282,11 @@ public final class TopicRouter {
     @inline(never)
     private func note(_ outcome: PublishOutcome, _ publication: Publication) -> PublishOutcome {
         switch outcome {
-        case .delivered, .nobody:
+        case .delivered, .nobody, .elsewhere:
+            guard others.isEmpty else {
+                followOthers(of: publication.message)
+                return .elsewhere
+            }
             nobody(publication.message, as: leftover)
             return .nobody
         case .dropped: output.figures.dropped += 1
@@ -311,7 +317,7 @@ public final class TopicRouter {
     }
 
     /// Whether a dead letter or a rule's hook tells of messages that have no subscriber.
-    private var tellsUndelivered: Bool { !limits.deadLetterTopic.isEmpty || hooks?.wanted.contains(.undelivered) == true }
+    var tellsUndelivered: Bool { !limits.deadLetterTopic.isEmpty || hooks?.wanted.contains(.undelivered) == true }
 
     /// Keeps what rules have made of a message and nobody has got: `note` tells this copy, since the rules may have taken something out of the
     /// message that came.

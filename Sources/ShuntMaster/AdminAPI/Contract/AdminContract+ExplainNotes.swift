@@ -89,7 +89,7 @@ extension AdminContract {
         "TracedMessage.payload_base64": "The payload, in a recording, where it is no text.",
         "TracedMessage.more": "What rules may read besides, in a recording.",
         "TracedMessage.steps": "What the rules decided, in their order.",
-        "TracedMessage.outcome": "`delivered`, `nobody`, `dropped`, `rejected` or `denied`.",
+        "TracedMessage.outcome": "`delivered`, `sent` (elsewhere or later, as `why` tells), `nobody`, `dropped`, `rejected` or `denied`.",
         "TracedMessage.why": "Why; empty where there is nothing to say.",
         "TracedMessage.recipients": "How many got it.",
         "TracedMessage.More.props": "User properties.",
