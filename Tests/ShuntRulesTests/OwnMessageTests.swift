@@ -78,7 +78,7 @@ struct OwnMessageTests {
     @Test(
         "What is wrong with a message of a rule's own is told",
         arguments: [
-            ("route.message { topic = 'a' }", "payload must be a text"), ("route.message { payload = '' }", "payload is empty"),
+            ("route.message { topic = 'a' }", "payload must be a text"), ("route.message { payload = '' }", "route.message: payload is empty"),
             ("route.message { payload = 'x', ['topic\\0'] = 'a' }", "not a name with a zero byte in it"),
             ("route.message { payload = 'x', topic = 'a\\0b' }", "zero byte"), ("route.message { payload = 'x', topic = 'a/+' }", "+ , #"),
             ("route.message { payload = 'x', topic = ('a'):rep(2000) }", "limits.topic"), ("route.message()", "table expected"),
