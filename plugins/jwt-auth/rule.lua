@@ -120,9 +120,11 @@ function R.on_auth(conn, data, ctx)
   if conn.auth_method ~= set.method then return end
   local client, why = verified(data, ctx.now)
   if not client then return refuse(why) end
-  -- on_connect comes next, with the client's uid, and gives it the attributes.
+  -- on_connect comes next, with the client's uid, and gives it the attributes. The time is this hook's to give: the next token replaces it.
+  local expires_at = client.expires_at
+  client.expires_at = nil
   if not kv.set("shown " .. conn.id, json.encode(client), 60) then return refuse("busy") end
-  return conn:with { uid = client.uid, tags = client.tags, alias = client.alias, expires_at = client.expires_at }
+  return conn:with { uid = client.uid, tags = client.tags, alias = client.alias, expires_at = expires_at }
 end
 
 function R.on_connect(conn, ctx)

@@ -186,10 +186,10 @@ return {
     with(t, { attributes = { tenant = "org" } })
     local client = { method = "JWT", data = token { org = "acme" }, client_id = "d1", device = "d1" }
     local out = t:auth(client)
-    t:eq({ out.verdict, out.uid }, { "accept", "ada" })
+    t:eq({ out.verdict, out.uid, out.expires_at }, { "accept", "ada", NOW + 630 })
     local shown = { auth_method = "JWT", client_id = "d1", device = "d1" }
     out = t:connect(shown)
-    t:eq({ out.uid, out.attributes, out.expires_at }, { "ada", { tenant = "acme" }, NOW + 630 })
+    t:eq({ out.uid, out.attributes, out.expires_at }, { "ada", { tenant = "acme" } }, "the time is on_auth's: the next token replaces it")
     t:eq(t:connect(shown).why, "token: missing", "what was shown counts once")
     client.data = token({ org = "acme" }, OTHER)
     out = t:auth(client)
