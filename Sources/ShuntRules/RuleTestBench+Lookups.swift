@@ -111,6 +111,7 @@ extension RuleTestBench {
             if let uid = identity.uid { out["uid"] = .string(uid) }
             if let tags = identity.tags { out["tags"] = .array(tags.map(LuaValue.string)) }
             if let alias = identity.alias { out["alias"] = .array(alias.map(LuaValue.string)) }
+            out.merge(described(identity.terms)) { own, _ in own }
         case .reject(let why):
             out["verdict"] = "reject"
             out["why"] = .string(why)

@@ -29,7 +29,7 @@ let ruleTestPrelude = #"""
       message = SENT, broadcast = SENT, chat = SENT, will = SENT,
       deliver = "verdict why logs error closed " .. MESSAGE, undelivered = "logs error closed", acked = "logs error closed",
       select = "verdict member uid logs error closed", advance = "messages logs error closed",
-      auth = "verdict data uid tags alias why messages logs error closed",
+      auth = OWN .. "data uid tags alias attributes expires_at limits",
       connect = OWN .. "uid tags alias attributes expires_at limits", register = OWN .. "tags alias", subscribe = OWN .. "topic group qos",
       chat_open = OWN, chat_join = OWN, chat_close = "messages logs error closed", unsubscribe = "messages logs error closed",
       disconnect = "messages logs error closed", session = "messages logs error closed",
