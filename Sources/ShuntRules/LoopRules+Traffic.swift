@@ -78,10 +78,10 @@ extension LoopRules {
     // MARK: deliveries
 
     public func onDeliver(_ message: MessageView, filter: Bytes, to peer: ConnectionID, now: Double) -> DeliverOutcome {
-        // The bytes do not say who sent them.
-        begin(now, peer)
         let selection = selectionOfDelivery(message)
         guard !selection.isEmpty else { return .deliver }
+        // The bytes do not say who sent them.
+        begin(now, peer)
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
         view.show(message)
         view.pointee.filter = shunt_bytes(filter)

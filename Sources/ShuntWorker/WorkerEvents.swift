@@ -39,8 +39,7 @@ public final class WorkerEvents: Sendable {
             state.counts[kind, default: 0] += 1
             state.forget(now: now)
             if state.events.count >= Self.capacity {
-                state.events.removeFirst()
-                state.lost += 1
+                if state.events.removeFirst().number > state.taken { state.lost += 1 }
             }
             let text = PrintableText.of(String(detail.prefix(Self.maximumDetail)))
             state.events.append(WorkerEvent(number: state.last, at: now, kind: kind, detail: text))

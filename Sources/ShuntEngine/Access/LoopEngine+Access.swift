@@ -92,7 +92,7 @@ extension LoopEngine {
         clients[slot].isRestricted = access.permissions != nil
         // What rules make of the bytes that it has come with is held to them, too.
         router.permissions = access.permissions
-        if admitted.expiresAt < .infinity { expiries.insert(connection, at: admitted.expiresAt) }
+        if admitted.expiresAt < .infinity { expire(connection, at: admitted.expiresAt) }
         // One that is in may be another now.
         list(connection)
     }

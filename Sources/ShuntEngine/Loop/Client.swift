@@ -132,6 +132,11 @@ struct Client {
         var rewritten: [SubscriptionName: SubscriptionName] {
             get { rare?.rewritten ?? [:] }
             set { set(!newValue.isEmpty) { $0.rewritten = newValue } }
+            _modify {
+                let rare = rare ?? Rare()
+                self.rare = rare
+                yield &rare.rewritten
+            }
         }
         /// MQTT: user properties that its CONNECT had, for rules.
         var properties: [Properties.UserProperty] {

@@ -103,8 +103,7 @@ extension LoopEngine {
                 .notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
             broadcast(frame.encoded(), to: filter, answering: request, isDead: isDead, for: message.fate)
         } catch {
-            output.figures.undelivered += 1
-            router.settle(message.fate, isReached: false, .noDevice)
+            router.missed(message, .noDevice)
             if let request { refuse(request.receipt, request.client, error) }
         }
     }

@@ -48,7 +48,9 @@ extension LoopEngine {
     /// - Parameter peer: whose request it is, where rules may want to know.
     func chat(_ event: ChatEvent, peer: Peer?) {
         var event = event
-        defer { guest = nil }
+        // What a rule sends to another chat is handled within the request.
+        let before = guest
+        defer { guest = before }
         if case .request(let request) = event, let hooks, let peer {
             router.begin(hooks)
             guest = peer

@@ -35,7 +35,7 @@ extension LoopEngine {
     }
 
     func announce(_ message: OwnedMessage) {
-        guard let (chat, payload) = chatMessage(message) else { return router.settle(message.fate, isReached: false, .nobodySubscribed) }
+        guard let (chat, payload) = chatMessage(message) else { return router.missed(message, .nobodySubscribed) }
         let home = ChatHouse.home(of: chat, loops: loops)
         guard let fate = message.fate else { return send(.announce(chat: chat, payload), toHome: home, peer: nil) }
         guard home != Int(loop) else { return announced(fate, announceHere(chat, payload)) }
@@ -53,16 +53,13 @@ extension LoopEngine {
 
     /// A member's message that rules have delayed, at the chat's home.
     func say(_ message: OwnedMessage) {
-        guard let (chat, payload) = chatMessage(message) else { return }
+        guard let (chat, payload) = chatMessage(message) else { return router.missed(message, .nobodySubscribed) }
         router.settle(message.fate, isReached: house.view(of: chat) != nil, .nobodySubscribed)
         handle(.said(chat: chat, by: message.sender, payload))
     }
 
     private func chatMessage(_ message: OwnedMessage) -> (chat: String, ChatPayload)? {
-        guard let chat = String(validating: message.topic, as: UTF8.self), !chat.isEmpty, !message.payload.isEmpty else {
-            output.figures.undelivered += 1
-            return nil
-        }
+        guard let chat = String(validating: message.topic, as: UTF8.self), !chat.isEmpty, !message.payload.isEmpty else { return nil }
         return (chat, ChatPayload(message.payload, format: message.format, compression: message.compression))
     }
 

@@ -160,8 +160,13 @@ extension LoopEngine {
         }
         guard let time = terms.expiresAt else { return }
         identity.expiresAt = time
+        expire(connection, at: time)
+    }
+
+    /// A client has to go at a time, unless it is given another one.
+    func expire(_ connection: ConnectionID, at time: Double) {
         expiries.insert(connection, at: time)
-        // Clients that have gone leave theirs behind.
+        // Clients that have gone leave theirs behind, and times that were replaced stay.
         guard expiries.count > 2 * clients.count + 1024 else { return }
         expiries.keep { at, client in
             guard isCurrent(client), let identity = clients[client.slot].identity else { return false }

@@ -58,13 +58,14 @@ extension MQTTFront {
         let terms = DeliveryTerms(
             form, qos: filter.qos, isNoLocal: filter.isNoLocal, isRetainAsPublished: filter.isRetainAsPublished,
             asksSession: session?.looksAtAll ?? false, isShared: !request.group.isEmpty)
-        let asked = request
+        let (asked, before) = (request, engine.standing(request, client))
         let (entered, isKnown) = try replace(&request, terms, decided?.subscribe)
         guard entered == .entered else { return .unspecifiedError }
         if SubscriptionName(request) != SubscriptionName(asked) {
-            note(nil, asked)
+            forgetIdentifier(asked)
             note(identifier, request)
         }
+        if SubscriptionName(request) != SubscriptionName(before) { forgetIdentifier(before) }
         let (granted, isInGroup) = (terms.with(qos: request.qos), !request.group.isEmpty)
         if isInGroup { session?.hasSharedSubscriptions = true }
         let wantsRetained = filter.retainHandling == .send || (filter.retainHandling == .sendIfNew && !isKnown)
@@ -106,11 +107,17 @@ extension MQTTFront {
         if !wasIdentified { engine.changeTerms(of: engine.subscriber(of: client)) { $0.askingSession } }
     }
 
+    /// A subscription may have ended. Rules may have made the same of another one that the client has asked for: then it stands.
+    private func forgetIdentifier(_ request: SubscriptionRequest) {
+        if !engine.isSubscribed(request, client) { note(nil, request) }
+    }
+
     func unsubscribe(_ packet: Unsubscribe) {
         let reasons = packet.filters.map { filter -> ReasonCode in
             guard let request = try? Self.request(filter) else { return .topicFilterInvalid }
-            note(nil, engine.standing(request, client))
             if let wasThere = unsubscribeService(request) { return wasThere ? .success : .noSubscriptionExisted }
+            let before = engine.standing(request, client)
+            defer { forgetIdentifier(before) }
             return engine.giveUp(request, client) ? .success : .noSubscriptionExisted
         }
         let answer = SubscribeAnswer(.unsubscribeAcknowledgement, packet.identifier, reasons)

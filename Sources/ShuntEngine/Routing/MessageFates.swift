@@ -56,6 +56,12 @@ extension TopicRouter {
         return message
     }
 
+    /// A broadcast or a chat's message of rules cannot go out.
+    func missed(_ message: OwnedMessage, _ why: UndeliveredReason) {
+        guard message.fate == nil else { return settle(message.fate, isReached: false, why) }
+        output.figures.undelivered += 1
+    }
+
     /// A broadcast or a chat's message has come to its end.
     func settle(_ fate: UInt32?, isReached: Bool, _ why: UndeliveredReason) {
         guard let fate, let missed = fates.ended(fate, isReached: isReached) else { return }

@@ -67,8 +67,9 @@ final class RuleDeployments: Sendable {
                     try Self.checked(configuration, after: before.current, from: before.configuration, now: now, isCancelled: stops)
                 }
                 try peers.switchRules(to: next)
-                defer { peers.trimMemory() }
-                return took(next, configuration, now: now)
+                let changes = took(next, configuration, now: now)
+                if !changes.isEmpty { peers.trimMemory() }
+                return changes
             }
         } catch {
             refused(error)

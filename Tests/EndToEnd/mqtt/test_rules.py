@@ -116,7 +116,12 @@ def test_the_identifier_of_such_a_subscription_comes_with_its_messages(rewriting
     client.subscribe("mine", qos=1, more={"subscription_identifier": 7})
     sender.publish("users/c", b"x", 1)
     assert client.message().all("subscription_identifier") == [7]
-    client.subscribe("mine", qos=1)
+    client.subscribe("my", qos=1, more={"subscription_identifier": 7})
+    for filter, code in (("mine", 0), ("users/c", 0x11)):
+        assert client.unsubscribe(filter) == [code]
+        sender.publish("users/c", b"y", 1)
+        assert client.message().all("subscription_identifier") == [7]
+    client.subscribe("my", qos=1)
     sender.publish("users/c", b"x", 1)
     assert client.message().all("subscription_identifier") == []
 
