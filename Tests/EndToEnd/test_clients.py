@@ -17,6 +17,8 @@ class Cluster:
         self.shunt = shunt
         self.master = shunt.master(master)
         self.workers = [self.worker(name) for name in ("east", "west")]
+        # The registry has them by their names a moment after they have joined.
+        eventually(lambda: all(name in self.admin("workers") for name in ("east", "west")), 10, "both named")
 
     def worker(self, name):
         worker = self.shunt.worker({
