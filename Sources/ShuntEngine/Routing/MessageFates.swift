@@ -3,7 +3,7 @@ import ShuntCore
 /// Messages that went out as broadcasts and into chats alone: whether anybody has got one is known when all loops have answered.
 struct MessageFates {
     struct Fate {
-        /// What rules and dead letters are told of, with the kind and the topic that it came with.
+        /// The message that `on_undelivered` and a dead letter get. It has the kind and the topic that the client gave it.
         var message: OwnedMessage
         var id: Int64
         /// Broadcasts and chats' messages whose end is not known yet.
@@ -36,7 +36,8 @@ struct MessageFates {
 }
 
 extension TopicRouter {
-    /// Rules have made only broadcasts and chats' messages of a message, or what goes out later, which is told of by itself then.
+    /// Follows the broadcasts and chats' messages that rules have made of a message, where they have made nothing else of it. A delayed message
+    /// is followed when it goes out.
     func followOthers(of message: MessageView) {
         guard tellsUndelivered, let first = others.first, others.allSatisfy({ $0.delay == nil }) else { return }
         var told = leftover ?? first
@@ -46,7 +47,7 @@ extension TopicRouter {
         for index in others.indices { others[index].fate = fate }
     }
 
-    /// The same of one broadcast, or one message of a chat, that is no part of a topic message which is handled now.
+    /// Follows one broadcast, or one message of a chat: a rule has made it in a hook about no topic message, or it was delayed.
     func followed(_ message: OwnedMessage) -> OwnedMessage {
         guard tellsUndelivered, message.kind != .topic, message.delay == nil, message.fate == nil else { return message }
         var (message, told) = (message, message)

@@ -25,7 +25,7 @@ struct OwnedMessage {
     var came: (kind: MessageKind, topic: [UInt8])?
     /// Of a broadcast or a chat's message: who wants to know whether it reaches anybody (`MessageFates`).
     var fate: UInt32?
-    /// It counts as its sender's, who is a member of the chat: the others get it.
+    /// The sender is a member of the chat: all other members get the message, and the sender does not.
     var isMembers = false
 
     init(_ routed: RoutedMessage, of sender: ConnectionID = .nobody) {

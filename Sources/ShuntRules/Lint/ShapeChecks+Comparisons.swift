@@ -48,7 +48,7 @@ extension ShapeChecks {
         case .name(let name): return name.variable.flatMap { texts[ObjectIdentifier($0)] }
         case .parenthesis(let inner): return possible(inner)
         case .suffixed(let base, let suffixes):
-            // A message's kind is told with the hook's own.
+            // The check of hooks' kinds finds wrong comparisons of `msg.kind`.
             guard case .field(let name)? = suffixes.last?.kind, name != "kind", let owner = type(of: base, suffixes.dropLast()) else { return nil }
             let field = RuleVocabulary.classes[owner]?.fields.first { RuleVocabulary.plain($0.name) == name }
             return field.flatMap { RuleVocabulary.texts(of: $0.type) }

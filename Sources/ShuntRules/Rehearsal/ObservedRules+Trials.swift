@@ -1,9 +1,9 @@
 import CLuaHost
 import ShuntCore
 
-/// Rules on trial: what they decide is told, and applied as a worker would apply it.
+/// Rules on trial: a rehearsal shows what they decide, and applies it where a worker would.
 extension ObservedRules {
-    /// Chooses whose decisions are applied for a client. The host is to give them all: they are told one by one.
+    /// Chooses the rules whose decisions are applied for a client. The host calls them all, since the rehearsal shows each decision.
     func chooseTrials(for client: ConnectionID?) {
         guard rules.hasModes else { return }
         rules.chooseModes(for: client)

@@ -44,7 +44,7 @@ extension RuleSet {
             && zip(rules, other.rules).allSatisfy { $0.isSame(as: $1) && $0.mode == $1.mode && $0.isBeside == $1.isBeside }
     }
 
-    /// One rule without the others, whose decisions are applied.
+    /// A set of this rule alone. Its decisions are applied, also where the rule is on trial.
     public func alone(_ rule: Rule) -> RuleSet { RuleSet(rules: [rule.deciding], warnings: []) }
 
     /// Whether any rule's decisions are not applied, or for some clients only.
