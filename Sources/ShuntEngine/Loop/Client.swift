@@ -72,7 +72,7 @@ struct Client {
             var attributes: [UserProperty] = []
             var expiresAt = Double.infinity
             var authMethod: String?
-            var rewritten: [SubscriptionName: SubscriptionName] = [:]
+            var rewritten = RewrittenSubscriptions()
         }
 
         private func set(_ isNeeded: Bool, _ change: (Rare) -> Void) {
@@ -129,8 +129,8 @@ struct Client {
             set { set(newValue != nil) { $0.authMethod = newValue } }
         }
         /// What rules have made of subscriptions that it has asked for: see `LoopEngine.standing`.
-        var rewritten: [SubscriptionName: SubscriptionName] {
-            get { rare?.rewritten ?? [:] }
+        var rewritten: RewrittenSubscriptions {
+            get { rare?.rewritten ?? RewrittenSubscriptions() }
             set { set(!newValue.isEmpty) { $0.rewritten = newValue } }
             _modify {
                 let rare = rare ?? Rare()

@@ -13,6 +13,44 @@ struct SubscriptionName: Hashable {
     var request: SubscriptionRequest { SubscriptionRequest(topic: filter.text, group: group.text, key: key?.text) }
 }
 
+/// What rules have made of a client's subscriptions, by what the client has asked for.
+struct RewrittenSubscriptions {
+    /// By what the client has asked for, what that has become.
+    private var standing: [SubscriptionName: SubscriptionName] = [:]
+    /// By what stands, what the client has asked for that became it: at least one each.
+    private var asked: [SubscriptionName: Set<SubscriptionName>] = [:]
+
+    var isEmpty: Bool { standing.isEmpty }
+    /// What the client has asked for, by number.
+    var count: Int { standing.count }
+
+    /// What a subscription has become that the client has asked for.
+    subscript(request: SubscriptionName) -> SubscriptionName? { standing[request] }
+
+    /// Whether anything that the client has asked for has become this.
+    func isStanding(_ name: SubscriptionName) -> Bool { asked[name] != nil }
+
+    mutating func note(_ request: SubscriptionName, became name: SubscriptionName) {
+        giveUp(request)
+        standing[request] = name
+        asked[name, default: []].insert(request)
+    }
+
+    /// - Returns: what it had become.
+    @discardableResult
+    mutating func giveUp(_ request: SubscriptionName) -> SubscriptionName? {
+        guard let name = standing.removeValue(forKey: request) else { return nil }
+        asked[name]?.remove(request)
+        if asked[name]?.isEmpty == true { asked[name] = nil }
+        return name
+    }
+
+    /// What stood has ended.
+    mutating func end(_ name: SubscriptionName) {
+        for request in asked.removeValue(forKey: name) ?? [] { standing[request] = nil }
+    }
+}
+
 /// Subscriptions that rules have made others of: a client gives them up, and asks for them again, by the filters that it has named itself.
 ///
 /// `Client.Identity.rewritten` has what those have become. Where several have become the same subscription, it ends with the last of them; one
@@ -47,17 +85,17 @@ extension LoopEngine {
     func hasAsked(for asked: SubscriptionRequest, _ connection: ConnectionID) -> Bool {
         guard let rewritten = clients[connection.slot].identity?.rewritten, !rewritten.isEmpty else { return isSubscribed(asked, connection) }
         let name = SubscriptionName(asked)
-        return rewritten[name] != nil || !rewritten.values.contains(name) && isSubscribed(asked, connection)
+        return rewritten[name] != nil || !rewritten.isStanding(name) && isSubscribed(asked, connection)
     }
 
     /// Gives up what a client has asked for.
     /// - Returns: false where the client has not asked for it.
     func giveUp(_ asked: SubscriptionRequest, tellsRules: Bool = true, _ connection: ConnectionID) -> Bool {
         guard hasAsked(for: asked, connection) else { return false }
-        guard let identity = clients[connection.slot].identity, let name = identity.rewritten.removeValue(forKey: SubscriptionName(asked)) else {
+        guard let identity = clients[connection.slot].identity, let name = identity.rewritten.giveUp(SubscriptionName(asked)) else {
             return remove(asked, tellsRules: tellsRules, connection)
         }
-        return identity.rewritten.values.contains(name) || remove(name.request, tellsRules: tellsRules, connection)
+        return identity.rewritten.isStanding(name) || remove(name.request, tellsRules: tellsRules, connection)
     }
 
     /// A client has the subscription that rules have made of what it has asked for.
@@ -67,15 +105,14 @@ extension LoopEngine {
         guard asked != name || wasThere else { return }
         let identity = clients[connection.slot].identity ?? Client.Identity()
         clients[connection.slot].identity = identity
-        if wasThere, !identity.rewritten.values.contains(name) { identity.rewritten[name] = name }
-        identity.rewritten[asked] = name
+        if wasThere, !identity.rewritten.isStanding(name) { identity.rewritten.note(name, became: name) }
+        identity.rewritten.note(asked, became: name)
     }
 
     /// A subscription has ended, by whatever name the client has asked for it.
     func forgetRewritten(_ request: SubscriptionRequest, _ connection: ConnectionID) {
         guard let identity = clients[connection.slot].identity, !identity.rewritten.isEmpty else { return }
-        let name = SubscriptionName(request)
-        identity.rewritten = identity.rewritten.filter { $0.value != name }
+        identity.rewritten.end(SubscriptionName(request))
     }
 
     /// - Throws: `subscription.limit`: a client may ask for no more than it may have, also where all becomes one subscription.
