@@ -19,11 +19,15 @@ uint64_t monotonic_nanoseconds(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-void set_error(shunt_host *host, shunt_failure failure, const char *text) {
+static void set_error_bytes(shunt_host *host, shunt_failure failure, const char *text, size_t count) {
     host->failure = failure;
-    host->error_count = strnlen(text, sizeof host->error - 1);
+    host->error_count = count < sizeof host->error ? count : sizeof host->error - 1;
     memcpy(host->error, text, host->error_count);
     host->error[host->error_count] = 0;
+}
+
+void set_error(shunt_host *host, shunt_failure failure, const char *text) {
+    set_error_bytes(host, failure, text, strnlen(text, sizeof host->error));
 }
 
 /// Where a rule's hook stands, for errors that have no place of their own.
@@ -61,7 +65,9 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         shunt_failure failure = host->marks.payload == PAYLOAD_REFUSED ? SHUNT_PAYLOAD : SHUNT_FAILED;
         if (host->marks.fanout_exceeded || host->marks.delay_exceeded) { failure = host->marks.fanout_exceeded ? SHUNT_FANOUT : SHUNT_DELAYS; }
-        set_error(host, failure, lua_tostring(L, -1));
+        size_t count;
+        const char *raised = lua_tolstring(L, -1, &count);
+        set_error_bytes(host, failure, raised, count);
     } else {
         int length = snprintf(text, sizeof text, "%s", raised_place(L, host));
         raised_text(L, text + length, sizeof text - (size_t)length);

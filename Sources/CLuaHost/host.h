@@ -185,6 +185,7 @@ struct shunt_host {
     size_t error_count;
     shunt_failure failure;
     char where[160];
+    const char *making;
     /// Of a call that had no memory left: what `state_memory` left the rule; 0 where its own budget was less.
     size_t memory_left;
     raised_error raised;
@@ -403,6 +404,10 @@ void *connection_type(lua_State *L);
 void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
 void open_subscriptions(lua_State *L);
+/// What makes a message, as its errors begin: msg:with{}, push:with{} or route.message{}.
+const char *making(lua_State *L);
+/// What comes before the name of what is checked: what makes the message, where the name begins with a colon.
+const char *prefix(lua_State *L, const char *what);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.

@@ -7,10 +7,10 @@ int route_message(lua_State *L) {
     lua_settop(L, 1);
     lua_pushnil(L);
     lua_insert(L, 1);
-    if (push_raw_field(L, 2, "payload") != LUA_TSTRING) { return luaL_error(L, "route.message: payload must be a text"); }
-    if (lua_rawlen(L, -1) == 0) { return luaL_error(L, "route.message: payload is empty: a message without one can't be sent"); }
+    if (push_raw_field(L, 2, "payload") != LUA_TSTRING) { return luaL_error(L, "route.message{}: payload must be a text"); }
+    if (lua_rawlen(L, -1) == 0) { return luaL_error(L, "route.message{}: payload is empty: a message without one can't be sent"); }
     lua_settop(L, 2);
-    push_copy(L, &nothing, NULL, 0);
+    push_copy(L, "route.message{}", &nothing, NULL, 0);
     // It differs from any message that a hook is given.
     ((copy_object *)lua_touserdata(L, -1))->message_serial = 0;
     return 1;

@@ -5,7 +5,7 @@
 #include "host.h"
 
 /// Pushes a copy of a message with what the table at 2 says. `from` is the copy at 1 that it is made of, if it is one.
-int push_copy(lua_State *L, const shunt_message *source, const copy_object *from, uint16_t before);
+int push_copy(lua_State *L, const char *making, const shunt_message *source, const copy_object *from, uint16_t before);
 int route_message(lua_State *L);
 int route_delay(lua_State *L);
 /// Of a delay whose message is the last one of the host's results: notes it there. What was wrong, or NULL.

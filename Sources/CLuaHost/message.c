@@ -23,21 +23,27 @@ static const char *const formats[] = {"none", "text", "json", "image", "video"};
 
 // MARK: checks
 
+const char *making(lua_State *L) { return host_of(L)->making; }
+
+const char *prefix(lua_State *L, const char *what) { return *what == ':' ? making(L) : ""; }
+
 void check_text(lua_State *L, int index, const char *what, size_t limit) {
     size_t count;
-    if (lua_type(L, index) != LUA_TSTRING) { luaL_error(L, "%s must be a text, not a %s", what, luaL_typename(L, index)); }
+    if (lua_type(L, index) != LUA_TSTRING) { luaL_error(L, "%s%s must be a text, not a %s", prefix(L, what), what, luaL_typename(L, index)); }
     lua_tolstring(L, index, &count);
-    if (count > limit) { luaL_error(L, "%s is longer than %d bytes", what, (int)limit); }
+    if (count > limit) { luaL_error(L, "%s%s is longer than %d bytes", prefix(L, what), what, (int)limit); }
 }
 
 void check_topic(lua_State *L, int index, const char *what) {
     check_text(L, index, what, INT32_MAX);
     size_t count, most = host_of(L)->options.topic_bytes;
     const char *topic = lua_tolstring(L, index, &count);
-    if (count == 0) { luaL_error(L, "%s is empty", what); }
-    if (count > most) { luaL_error(L, "%s has %I bytes: at most %I (limits.topic)", what, (LUAI_UACINT)count, (LUAI_UACINT)most); }
+    if (count == 0) { luaL_error(L, "%s%s is empty", prefix(L, what), what); }
+    if (count > most) {
+        luaL_error(L, "%s%s has %I bytes: at most %I (limits.topic)", prefix(L, what), what, (LUAI_UACINT)count, (LUAI_UACINT)most);
+    }
     if (memchr(topic, '+', count) != NULL || memchr(topic, '#', count) != NULL || memchr(topic, 0, count) != NULL) {
-        luaL_error(L, "%s '%s' has + , # or a zero byte in it", what, topic);
+        luaL_error(L, "%s%s '%s' has + , # or a zero byte in it", prefix(L, what), what, topic);
     }
 }
 
@@ -229,40 +235,40 @@ static uint16_t check_fields(lua_State *L, const shunt_message *source) {
     luaL_checktype(L, 2, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         if (key_is(L, -2, "topic")) {
-            check_topic(L, -1, "msg:with{}: topic");
+            check_topic(L, -1, ": topic");
             changes |= SHUNT_TOPIC_CHANGED;
         } else if (key_is(L, -2, "key")) {
-            if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) { check_text(L, -1, "msg:with{}: key (false for none)", MAX_TEXT); }
+            if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) { check_text(L, -1, ": key (false for none)", MAX_TEXT); }
             changes |= SHUNT_KEY_CHANGED;
         } else if (key_is(L, -2, "payload")) {
-            check_text(L, -1, "msg:with{}: payload (json.encode makes one of a table)", INT32_MAX);
+            check_text(L, -1, ": payload (json.encode makes one of a table)", INT32_MAX);
             if (lua_rawlen(L, -1) == 0) {
-                luaL_error(L, "msg:with{}: payload is empty: a message without one can't be sent; route.drop() drops it");
+                luaL_error(L, "%s: payload is empty: a message without one can't be sent; route.drop() drops it", making(L));
             }
             changes |= SHUNT_PAYLOAD_CHANGED;
         } else if (key_is(L, -2, "format")) {
-            check_text(L, -1, "msg:with{}: format", 16);
+            check_text(L, -1, ": format", 16);
             if (!key_is(L, -1, "text") && !key_is(L, -1, "json")) {
-                luaL_error(L, "msg:with{}: format is text or json, not '%s'", lua_tostring(L, -1));
+                luaL_error(L, "%s: format is text or json, not '%s'", making(L), lua_tostring(L, -1));
             }
             changes |= SHUNT_FORMAT_CHANGED;
         } else if (key_is(L, -2, "filter")) {
             if (source->kind != SHUNT_BROADCAST) {
-                luaL_error(L, "msg:with{}: only a broadcast has a filter: route.push(filter, msg) makes one of a message");
+                luaL_error(L, "%s: only a broadcast has a filter: route.push(filter, msg) makes one of a message", making(L));
             }
             check_filter(L, lua_gettop(L), "push:with{}: filter");
             changes |= SHUNT_FILTER_CHANGED;
         } else if (key_is(L, -2, "qos")) {
-            if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > 2) { luaL_error(L, "msg:with{}: qos is 0, 1 or 2"); }
+            if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > 2) { luaL_error(L, "%s: qos is 0, 1 or 2", making(L)); }
             changes |= SHUNT_QOS_CHANGED;
         } else if (key_is(L, -2, "retain")) {
-            if (!lua_isboolean(L, -1)) { luaL_error(L, "msg:with{}: retain is true or false, not a %s", luaL_typename(L, -1)); }
+            if (!lua_isboolean(L, -1)) { luaL_error(L, "%s: retain is true or false, not a %s", making(L), luaL_typename(L, -1)); }
             changes |= SHUNT_RETAIN_CHANGED;
         } else if (key_is(L, -2, "props") || property_of_field(L, -2) != 0) {
             changes |= SHUNT_PROPERTIES_CHANGED;
         } else {
-            luaL_error(L, "msg:with{} takes topic, key, payload, format, qos, retain, props, content_type, response_topic, correlation_data, "
-                       "expiry, payload_format, and filter of a broadcast, not %s", key_shown(L, -2));
+            luaL_error(L, "%s takes topic, key, payload, format, qos, retain, props, content_type, response_topic, correlation_data, "
+                       "expiry, payload_format, and filter of a broadcast, not %s", making(L), key_shown(L, -2));
         }
     }
     return changes;
@@ -272,7 +278,7 @@ static uint16_t check_fields(lua_State *L, const shunt_message *source) {
 static shunt_bytes take_field(lua_State *L, int place, const char *name, bool *is_text) {
     shunt_bytes bytes = {0};
     *is_text = push_raw_field(L, 2, name) == LUA_TSTRING;
-    if (!*is_text && place != USER_KEY) { luaL_error(L, "msg:with{}: %s must be a text, not a %s", name, luaL_typename(L, -1)); }
+    if (!*is_text && place != USER_KEY) { luaL_error(L, "%s: %s must be a text, not a %s", making(L), name, luaL_typename(L, -1)); }
     if (*is_text) { bytes.start = lua_tolstring(L, -1, &bytes.count); }
     lua_setiuservalue(L, 3, place);
     return bytes;
@@ -330,8 +336,9 @@ static void take_format(lua_State *L, uint16_t changes, shunt_message *message) 
     }
 }
 
-int push_copy(lua_State *L, const shunt_message *source, const copy_object *from, uint16_t before) {
+int push_copy(lua_State *L, const char *making, const shunt_message *source, const copy_object *from, uint16_t before) {
     shunt_host *host = host_of(L);
+    host->making = making;
     uint16_t changes = check_fields(L, source);
     // The content type stands for the format.
     if (changes & SHUNT_FORMAT_CHANGED && source->properties.count > 0) { changes |= SHUNT_PROPERTIES_CHANGED; }
@@ -379,7 +386,7 @@ static int message_with(lua_State *L) {
     copy_object *from;
     uint16_t before;
     const shunt_message *source = view_at(L, 1, &from, &before);
-    return push_copy(L, source, from, before);
+    return push_copy(L, source->kind == SHUNT_BROADCAST ? "push:with{}" : "msg:with{}", source, from, before);
 }
 
 // MARK: setting up

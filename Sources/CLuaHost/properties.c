@@ -177,7 +177,7 @@ static shunt_bytes check_utf8(lua_State *L, int index, const char *what) {
     const char *at = text.start, *end = at + text.count;
     while (at < end) {
         size_t count = utf8_sequence(at, end);
-        if (count == 0 || utf8_is_no_character(at, count)) { luaL_error(L, "%s is not UTF-8, or has a control character in it", what); }
+        if (count == 0 || utf8_is_no_character(at, count)) { luaL_error(L, "%s%s is not UTF-8, or has a control character in it", prefix(L, what), what); }
         at += count;
     }
     return text;
@@ -187,7 +187,7 @@ static uint32_t check_number(lua_State *L, int index, const char *name, lua_Inte
     int is_whole;
     lua_Integer number = lua_tointegerx(L, index, &is_whole);
     if (lua_type(L, index) != LUA_TNUMBER || !is_whole || number < 0 || number > most) {
-        luaL_error(L, "msg:with{}: %s is a whole number from 0 to %I, or false for none", name, (LUAI_UACINT)most);
+        luaL_error(L, "%s: %s is a whole number from 0 to %I, or false for none", making(L), name, (LUAI_UACINT)most);
     }
     return (uint32_t)number;
 }
@@ -195,7 +195,7 @@ static uint32_t check_number(lua_State *L, int index, const char *name, lua_Inte
 /// Adds what the value on the top of the stack says of a property that is no user property.
 static void add_given(lua_State *L, shunt_host *host, uint8_t id, const char *name) {
     int value = lua_gettop(L);
-    const char *what = lua_pushfstring(L, "msg:with{}: %s", name);
+    const char *what = lua_pushfstring(L, ": %s", name);
     add_byte(L, host, id);
     if (id == PROPERTY_EXPIRY) {
         // The highest number stands for none.
@@ -245,10 +245,10 @@ static void add_fields(lua_State *L, shunt_host *host, const shunt_message *sour
 /// Adds the pair whose name and value are on the top of the stack.
 static void add_user_property(lua_State *L, shunt_host *host, lua_Integer *count) {
     budget_check(L, host);
-    if (++*count > MAX_PAIRS) { luaL_error(L, "msg:with{}: props has more than %d pairs", MAX_PAIRS); }
+    if (++*count > MAX_PAIRS) { luaL_error(L, "%s: props has more than %d pairs", making(L), MAX_PAIRS); }
     add_byte(L, host, PROPERTY_USER);
-    add_text(L, host, check_utf8(L, -2, "msg:with{}: a name in props"));
-    add_text(L, host, check_utf8(L, -1, "msg:with{}: a value in props"));
+    add_text(L, host, check_utf8(L, -2, ": a name in props"));
+    add_text(L, host, check_utf8(L, -1, ": a value in props"));
 }
 
 /// Adds the pairs of the list on the top of the stack, and notes their names in the table under it. What the list has under a name itself
@@ -258,10 +258,10 @@ static void add_list(lua_State *L, shunt_host *host, lua_Integer *count) {
     lua_Integer pairs = (lua_Integer)lua_rawlen(L, given);
     for (lua_Integer i = 1; i <= pairs; i++) {
         if (lua_rawgeti(L, given, i) != LUA_TTABLE) {
-            luaL_error(L, "msg:with{}: props is a list of { name = \"a\", value = \"b\" }, or texts by name");
+            luaL_error(L, "%s: props is a list of { name = \"a\", value = \"b\" }, or texts by name", making(L));
         }
         push_raw_field(L, -1, "name");
-        check_text(L, -1, "msg:with{}: a name in props", MAX_TEXT);
+        check_text(L, -1, ": a name in props", MAX_TEXT);
         lua_pushvalue(L, -1);
         bool is_first = lua_rawget(L, noted) == LUA_TNIL;
         lua_pop(L, 1);
@@ -289,7 +289,7 @@ static void add_named(lua_State *L, shunt_host *host, lua_Integer *count) {
     for (lua_pushnil(L); lua_next(L, given) != 0; lua_pop(L, 1)) {
         budget_check(L, host);
         if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= pairs) { continue; }
-        if (lua_type(L, -2) != LUA_TSTRING) { luaL_error(L, "msg:with{}: props has %s for a name", key_shown(L, -2)); }
+        if (lua_type(L, -2) != LUA_TSTRING) { luaL_error(L, "%s: props has %s for a name", making(L), key_shown(L, -2)); }
         lua_pushvalue(L, -2);
         bool is_new = lua_rawget(L, noted) == LUA_TNIL;
         lua_pop(L, 1);
@@ -316,7 +316,7 @@ static void add_given_pairs(lua_State *L, shunt_host *host) {
     int top = lua_gettop(L);
     lua_newtable(L);
     push_raw_field(L, 2, "props");
-    if (!lua_istable(L, -1)) { luaL_error(L, "msg:with{}: props must be a table, not a %s", luaL_typename(L, -1)); }
+    if (!lua_istable(L, -1)) { luaL_error(L, "%s: props must be a table, not a %s", making(L), luaL_typename(L, -1)); }
     add_list(L, host, &count);
     add_named(L, host, &count);
     lua_settop(L, top);

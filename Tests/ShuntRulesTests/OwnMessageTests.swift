@@ -78,10 +78,13 @@ struct OwnMessageTests {
     @Test(
         "What is wrong with a message of a rule's own is told",
         arguments: [
-            ("route.message { topic = 'a' }", "payload must be a text"), ("route.message { payload = '' }", "route.message: payload is empty"),
+            ("route.message { topic = 'a' }", "payload must be a text"), ("route.message { payload = '' }", "route.message{}: payload is empty"),
             ("route.message { payload = 'x', ['topic\\0'] = 'a' }", "not a name with a zero byte in it"),
             ("route.message { payload = 'x', topic = 'a\\0b' }", "zero byte"), ("route.message { payload = 'x', topic = 'a/+' }", "+ , #"),
-            ("route.message { payload = 'x', topic = ('a'):rep(2000) }", "limits.topic"), ("route.message()", "table expected"),
+            ("route.message { payload = 'x', topic = ('a'):rep(2000) }", "route.message{}: topic has 2000 bytes"),
+            ("route.message()", "table expected"),
+            ("route.message { payload = 'x', qos = 3 }", "route.message{}: qos is 0, 1 or 2"),
+            ("route.message { payload = 'x', props = { a = '\\0' } }", "route.message{}: a value in props is not UTF-8"),
             ("route.message { payload = 'x', filter = {} }", "only a broadcast has a filter"),
             ("route.message { payload = 'x' }", "the message has no topic"), ("route.to('a')", "there is no message here"),
             ("route.fanout { route.to('a') }", "there is no message here"), ("route.delay(1)", "there is no message here"),

@@ -138,6 +138,8 @@ struct PayloadGuardTests {
     func errors() throws {
         #expect(try logged("error(msg.payload)").map(\.text) == ["on_message: rule/rule.lua:3: \(hiddenNotice) (rule.failed)"])
         #expect(try logged("error(msg.payload, 0)").map(\.text) == ["on_message: \(hiddenNotice) (rule.failed)"])
+        #expect(try logged(#"error('a\0b', 0)"#).map(\.text) == ["on_message: a\0b (rule.failed)"])
+        #expect(try logged(#"error('a\0' .. msg.payload, 0)"#).map(\.text) == ["on_message: \(hiddenNotice) (rule.failed)"])
         #expect(try logged("error('4111-1' .. '111-1111:1: x', 0)").map(\.text) == ["on_message: \(hiddenNotice) (rule.failed)"])
         let budget = try logged("while true do end", "took more than its budget of 50 ms")
         #expect(budget.map(\.text) == ["on_message: rule/rule.lua:3: took more than its budget of 50 ms (rule.time)"])
