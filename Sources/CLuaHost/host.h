@@ -404,10 +404,6 @@ void *connection_type(lua_State *L);
 void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
 void open_subscriptions(lua_State *L);
-/// What makes a message, as its errors begin: msg:with{}, push:with{} or route.message{}.
-const char *making(lua_State *L);
-/// What comes before the name of what is checked: what makes the message, where the name begins with a colon.
-const char *prefix(lua_State *L, const char *what);
 void check_topic(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.

@@ -4,6 +4,10 @@
 
 #include "host.h"
 
+/// What makes a message, as its errors begin: msg:with{}, push:with{} or route.message{}.
+const char *making(lua_State *L);
+/// What comes before the name of what is checked: what makes the message, where the name begins with a colon.
+const char *prefix(lua_State *L, const char *what);
 /// Pushes a copy of a message with what the table at 2 says. `from` is the copy at 1 that it is made of, if it is one.
 int push_copy(lua_State *L, const char *making, const shunt_message *source, const copy_object *from, uint16_t before);
 int route_message(lua_State *L);

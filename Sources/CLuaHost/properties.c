@@ -1,4 +1,5 @@
 // `msg.props`, `msg.content_type` and its like: MQTT 5.0's properties, read from a PUBLISH's bytes when a rule asks for them.
+#include "made.h"
 #include "properties.h"
 #include "utf8.h"
 
@@ -177,7 +178,9 @@ static shunt_bytes check_utf8(lua_State *L, int index, const char *what) {
     const char *at = text.start, *end = at + text.count;
     while (at < end) {
         size_t count = utf8_sequence(at, end);
-        if (count == 0 || utf8_is_no_character(at, count)) { luaL_error(L, "%s%s is not UTF-8, or has a control character in it", prefix(L, what), what); }
+        if (count == 0 || utf8_is_no_character(at, count)) {
+            luaL_error(L, "%s%s is not UTF-8, or has a control character in it", prefix(L, what), what);
+        }
         at += count;
     }
     return text;
