@@ -152,10 +152,10 @@ final class Master: Sendable {
         return .success(list)
     }
 
-    /// One worker has the client `meter-7`.
+    /// One worker has the clients `meter-7` and `meter-8`; another, which may have the second as well, does not answer.
     private static let clients: AdminServer.CommandWorkers = { command in
         let question = try? RecordJSON.decode(ClientQuestion.self, from: command.arguments)
-        let isThere = question?.client == "meter-7"
+        let isThere = ["meter-7", "meter-8"].contains(question?.client)
         var one = ClientDetail(
             session: "0-1-1", client: "meter-7", uid: "ann", protocolName: "mqtt 5.0", state: .connected, since: 940, subscriptionCount: 2)
         (one.address, one.listener, one.inflight, one.receiveMaximum, one.queued, one.queuedBytes) = ("10.9.0.1:50000", "mqtt", 1, 20, 3, 99)
@@ -181,7 +181,10 @@ final class Master: Sendable {
                     GroupsRecord(groups: [.init(group: "g", strategy: "sticky", subscriptions: 3)], total: 1, subscriptions: 3))
             default: try? RecordJSON.encode(ClientDetailsRecord(clients: isThere ? [one] : [], total: isThere ? 1 : 0))
             }
-        return .success(WorkerAnswers(answers: [.init(worker: "10.0.0.1:4091", result: .success(json ?? []))], missing: []))
+        return .success(
+            WorkerAnswers(
+                answers: [.init(worker: "10.0.0.1:4091", result: .success(json ?? []))],
+                missing: question?.client == "meter-8" ? ["10.0.0.3:4091"] : []))
     }
 
     private static func device(_ uid: String, _ device: String, tags: [String]) -> DeviceRecord {

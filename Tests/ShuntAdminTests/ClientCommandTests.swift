@@ -49,12 +49,16 @@ import Testing
         }
     }
 
-    @Test("A kick tells what was closed; where nobody is, it is an error")
+    @Test("A kick tells what was closed; where nobody is, or a worker has not answered, it is an error")
     func kick() async throws {
         try await withMaster { master async throws in
             #expect(
                 try await run(["kick", "meter-7"] + master.api) == Outcome(output: "closed 1 client at edge-1\n", errors: "", exitCode: 0))
             #expect(try await run(["kick", "meter-7", "--end-session"] + master.api).output == "closed 1 client, ended 1 session at edge-1\n")
+            let missing = try await run(["kick", "meter-8"] + master.api)
+            #expect(missing.output == "closed 1 client at edge-1\n" && missing.exitCode == 69)
+            #expect(missing.errors.hasPrefix("shunt: no answer from edge-3 (connection.lost)\n"), "\(missing.errors)")
+            #expect(missing.errors.contains("the client may be there too"))
             let unknown = try await run(["kick", "x"] + master.api)
             #expect(unknown.exitCode == 65 && unknown.errors.hasPrefix("shunt: no worker has a client 'x' to close (client.unknown)"))
             #expect(try await run(["kick", "meter-7"] + master.file).exitCode == 65)

@@ -132,7 +132,8 @@ struct KickCommand: AdminSubcommand {
         discussion: """
             All clients of the name are closed, at all workers: --worker, --protocol and --session name one of several. When the command ends \
             they are gone, and their name is free. A client may come back at once: `shunt admin ban` keeps it out. A client of MQTT 5.0 is \
-            told 0x98. Its session stays, if it outlives connections, unless --end-session is given.
+            told 0x98. Its session stays, if it outlives connections, unless --end-session is given. Where a worker has not answered the \
+            command says so, and exits with 69.
 
               shunt admin kick meter-7
               shunt admin kick meter-7 --end-session --worker edge-1
@@ -181,9 +182,7 @@ struct KickCommand: AdminSubcommand {
             let places = await session.named(kicked.workers, \.self).map { Text.printable($0) }.joined(separator: ", ")
             try session.console.write("closed \(Humane.count(kicked.closed, "client"))\(ended) at \(places)\n")
         }
-        if !kicked.missing.isEmpty {
-            session.note("no answer from \(await session.named(kicked.missing, \.self).joined(separator: ", ")): the client may be there too")
-        }
+        try session.requireAnswers(await session.named(kicked.missing, \.self), "the client may be there too")
     }
 }
 
