@@ -257,7 +257,19 @@ final class ControlLoop: EventLoopHandler {
         isStopping = true
         // A client that was here for a moment should be known.
         sendReports()
-        carryOut(link.stop(heartbeat, now: loop.now))
+        carryOut(link.stop(lastHeartbeat(), now: loop.now))
+    }
+
+    /// Sends all events but the last ones, some with each heartbeat.
+    private func lastHeartbeat() -> HeartbeatBody {
+        var body = heartbeat
+        while let last = body.shunt?.events.last {
+            let more = peers.events.untold(after: last.number)
+            if more.isEmpty { break }
+            carryOut(link.heartbeat(body, now: loop.now))
+            body.shunt?.events = more
+        }
+        return body
     }
 
     private var heartbeat: HeartbeatBody {

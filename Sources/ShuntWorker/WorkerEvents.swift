@@ -55,10 +55,12 @@ public final class WorkerEvents: Sendable {
     }
 
     /// What a heartbeat tells: the oldest that the master has not taken.
-    func untold() -> [WorkerEvent] {
+    /// - Parameter number: that of the last one which a heartbeat before has told.
+    func untold(after number: Int64 = 0) -> [WorkerEvent] {
         state.withLock { state in
-            var events = Array(state.events.drop { [taken = state.taken] in $0.number <= taken }.prefix(ShuntExtension.maximumEvents))
-            if state.lost > 0, !events.isEmpty { events[0].detail += "; events before this one that are lost: \(state.lost)" }
+            let last = max(state.taken, number)
+            var events = Array(state.events.drop { $0.number <= last }.prefix(ShuntExtension.maximumEvents))
+            if state.lost > 0, number <= state.taken, !events.isEmpty { events[0].detail += "; events before this one that are lost: \(state.lost)" }
             return events
         }
     }

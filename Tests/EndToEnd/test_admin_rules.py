@@ -153,6 +153,19 @@ def test_events_of_rules_are_written_once_and_outlive_the_absence_of_a_master(sh
     assert loaded() == expected
 
 
+def test_a_worker_that_ends_tells_all_events(cluster):
+    for number in range(40):
+        write_rule(cluster.plugins, "tag", SECOND.replace("two", f"two {number}"))
+        cluster.workers[0].reload()
+    cluster.workers[0].stop()
+
+    def loaded() -> int:
+        events = json.loads(cluster.admin("events", "--limit", "1000", "--output", "json").stdout)["events"]
+        return len([event for event in events if event["kind"] == "rules.loaded"])
+
+    eventually(lambda: loaded() == 40, 10, "the events")
+
+
 def test_a_worker_that_does_not_answer_is_no_success(shunt, connect, tmp_path):
     cluster = Cluster(shunt, connect, tmp_path, **{"master.heartbeat.live_for": "4s"})
     cluster.workers[1].process.send_signal(signal.SIGSTOP)

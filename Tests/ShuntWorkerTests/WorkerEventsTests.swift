@@ -42,6 +42,8 @@ struct WorkerEventsTests {
         add(300)
         let told = events.untold()
         #expect(told.map(\.number) == Array(45...60) && told[0].detail == "a version; events before this one that are lost: 44")
+        let more = events.untold(after: 60)
+        #expect(more.map(\.number) == Array(61...76) && more[0].detail == "a version")
         #expect(told[1].detail == "a version" && events.count(.rulesLoaded) == 300)
         events.took(upTo: 60, now: 1001)
         #expect(events.untold()[0].detail == "a version")
