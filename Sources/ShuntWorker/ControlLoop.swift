@@ -9,7 +9,7 @@ import ShuntTLS
 final class ControlLoop: EventLoopHandler {
     let loop: EventLoop
     let peers: LoopPeers
-    private let identity: WorkerIdentity
+    let identity: WorkerIdentity
     private let status: WorkerStatus
     let logger: Logger
     var link: MasterLink
@@ -220,9 +220,6 @@ final class ControlLoop: EventLoopHandler {
         answerSettled()
     }
 
-    /// The master hears at once what has changed, not with the next heartbeat.
-    func tellState() { carryOut(link.heartbeat(heartbeat, now: loop.now)) }
-
     private func lookAtCertificates() {
         guard abs(loop.now - certificatesSeenAt) >= 1 else { return }
         certificatesSeenAt = loop.now
@@ -258,24 +255,6 @@ final class ControlLoop: EventLoopHandler {
         // A client that was here for a moment should be known.
         sendReports()
         carryOut(link.stop(lastHeartbeat(), now: loop.now))
-    }
-
-    /// Sends all events but the last ones, some with each heartbeat.
-    private func lastHeartbeat() -> HeartbeatBody {
-        var body = heartbeat
-        while let last = body.shunt?.events.last {
-            let more = peers.events.untold(after: last.number)
-            if more.isEmpty { break }
-            carryOut(link.heartbeat(body, now: loop.now))
-            body.shunt?.events = more
-        }
-        return body
-    }
-
-    private var heartbeat: HeartbeatBody {
-        identity.heartbeat(
-            peers.figures(), stuck: peers.log.stuck(), room: peers.room, events: peers.events.untold(),
-            isDraining: drain?.isDraining == true, now: loop.now)
     }
 
     // MARK: What loops tell

@@ -55,7 +55,7 @@ public final class WorkerEvents: Sendable {
     }
 
     /// What a heartbeat tells: the oldest that the master has not taken.
-    /// - Parameter number: that of the last one which a heartbeat before has told.
+    /// - Parameter number: the number of the last event that the heartbeat before has told.
     func untold(after number: Int64 = 0) -> [WorkerEvent] {
         state.withLock { state in
             let last = max(state.taken, number)
