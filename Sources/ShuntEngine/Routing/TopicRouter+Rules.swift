@@ -254,8 +254,8 @@ extension TopicRouter {
                 output.figures.undelivered += 1
                 return
             }
-            (madeOfMessage, madeBefore, deniedOfMessage, leftover) = (0, output.made.size, 0, nil)
-            defer { hasEndedAtHops = false }
+            (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
+            defer { (hasEndedAtHops, leftover) = (false, nil) }
             self.count(view, route)
             var count = 0
             if let hooks {

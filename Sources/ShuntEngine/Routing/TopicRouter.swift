@@ -233,8 +233,11 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
         isSomethingLeft = false
-        if leftover != nil { leftover = nil }
-        defer { hasEndedAtHops = false }
+        // The next message may be one that no rule sees.
+        defer {
+            hasEndedAtHops = false
+            if leftover != nil { leftover = nil }
+        }
         let outcome: PublishOutcome
         if case .decided = answer {
             outcome = carryOut(hooks.decided, publication, route, excluded: excluded, hooks)

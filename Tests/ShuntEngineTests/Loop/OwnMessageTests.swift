@@ -182,6 +182,29 @@ struct OwnMessageTests {
         #expect(letters.map(\.text) == ["clean", "clean too"] && letters.allSatisfy { $0.key == "no subscriber" })
     }
 
+    @Test("A message that no rule sees is its own dead letter, whatever rules have made of the one before")
+    func deadOfAnother() throws {
+        let worker = deadLetters()
+        let (consumer, producer, other) = (worker.connect(), worker.connect(), worker.connect())
+        _ = consumer.subscribe("dead", group: "g")
+        _ = consumer.subscribe("e", group: "g")
+        func letters(_ sender: SimulatedClient, _ topic: String, _ text: String) -> [String?] {
+            _ = sender.ask(Frame(.message, id: 1, text: text, name: topic))
+            return consumer.received().filter { $0.type == .message && $0.name == "dead" }.map(\.text)
+        }
+        rules.script["a"] = [.init(topic: "b", text: "clean")]
+        #expect(letters(producer, "a", "secret") == ["clean"] && letters(other, "own", "mine") == ["mine"])
+        // Of one that somebody got, too.
+        rules.script["c"] = [.init(topic: "d", text: "clean too"), .init(topic: "e", text: "got")]
+        #expect(letters(producer, "c", "secret") == [] && letters(other, "own", "mine too") == ["mine too"])
+        // And of one that a rule has sent by itself.
+        rules.script["f"] = [.init(topic: "a", text: "later", delay: 1)]
+        #expect(letters(producer, "f", "x") == [])
+        worker.now += 2
+        worker.tick()
+        #expect(letters(other, "own", "mine at last").last == "mine at last")
+    }
+
     @Test("A retained message that a rule has changed waits for subscribers: it is not dead")
     func retainedAsMade() throws {
         rules.names = ["redact"]
