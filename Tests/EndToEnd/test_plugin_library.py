@@ -109,6 +109,19 @@ def test_what_nobody_gets_is_tried_again_and_parked(running, connect, mqtt):
     assert json.loads(dead.message().payload)["reason"] == "without id"
 
 
+def test_no_dead_letter_is_lost_where_a_call_has_no_time_to_send_them_all(running, connect, mqtt):
+    worker = running({"dead-letter": {"letters": [{"topic": "orders/+", "to": "dead/orders"}], "bytes": "16MiB"}}, loops=1)
+    dead, producer = connect(worker.exchange).subscribe("dead/#"), mqtt(worker)
+    producer.connect("producer")
+    # A call takes them in one by one, and has 90 of them to send at once: more than 2 ms of work.
+    many = [("user", (f"name-{number}", "value")) for number in range(200)]
+    for number in range(90):
+        producer.publish("orders/1", str(number).encode(), qos=0, more=many)
+    producer.ping()
+    assert sorted(int(frame.text) for frame in dead.receive(90)) == list(range(90))
+    assert sum(value for name, value in worker.metrics().items() if 'hook="on_tick",code="rule.time"' in name) > 0
+
+
 def test_dead_letters_without_a_reader_come_to_rest(running, connect):
     worker = running({"dead-letter": {"letters": [{"to": "dead", "retries": 1, "wait": "1s"}]}})
     assert connect(worker.exchange).message("orders/1", "lost").status == 500
