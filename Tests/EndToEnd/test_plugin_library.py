@@ -149,6 +149,27 @@ def test_duplicates_are_known_on_all_loops_and_told_from_second_tries(running, c
     assert json.loads(consumer.receive(1)[0].text) == {"id": "last"}
 
 
+def test_wills_of_several_clients_are_not_one_message(running, mqtt):
+    worker = running({"dedupe": {"streams": [{"topic": "status/+", "among": "sender"}]}})
+    watcher = mqtt(worker)
+    watcher.connect("watcher")
+    watcher.subscribe("status/#", qos=1)
+    for number in range(3):
+        device = mqtt(worker)
+        device.connect(f"device-{number}", user=f"device-{number}", will=packets.Will(f"status/{number}", b"offline", 1))
+        device.vanish()
+    assert sorted(watcher.message().topic for _ in range(3)) == ["status/0", "status/1", "status/2"]
+
+
+def test_a_rate_counts_what_clients_send_and_not_what_rules_send_on(running, connect):
+    worker = running({
+        "rate-limit": {"limits": [{"rate": 0.001, "burst": 2}]}, "topic-router": {"routes": [{"topic": "in/+", "to": "out/{2}"}]},
+    })
+    connect(worker.exchange).subscribe("out/+")
+    producer = connect(worker.exchange)
+    assert [producer.message("in/1", "x").status for _ in range(3)] == [200, 200, 403]
+
+
 def test_what_a_service_says_of_a_client_goes_with_its_messages(running, connect, mqtt, shunt):
     def answer(method, target, body):
         return 0.05, 200 if target == "/clients/ada" else 404, b'{"org":{"id":"acme"}}'

@@ -85,7 +85,7 @@ local function name_of(msg, stream, place)
   local mark = mark_of(msg, stream)
   if not mark then return nil end
   local among = stream.among == "topic" and msg.topic or ""
-  if stream.among == "sender" and msg.sender then among = msg.sender.uid ~= "" and "uid " .. msg.sender.uid or msg.sender.id end
+  if stream.among == "sender" then among = msg.sender.uid ~= "" and "uid " .. msg.sender.uid or msg.sender.id end
   return ("%s %s"):format(name, hash.sha256(string.pack("<I4s4s4", place, among, mark)))
 end
 
@@ -111,6 +111,8 @@ function R.on_message(msg, ctx)
   -- What rules send on has been looked at when it came, and is not its own double.
   if msg.hops > 0 then return end
   local stream, place = stream_of(msg.topic)
+  -- Whose it is is not known: it is nobody's double.
+  if stream.among == "sender" and not msg.sender then return end
   local key = name_of(msg, stream, place)
   if not key then
     count("missing")
