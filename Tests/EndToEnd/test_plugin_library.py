@@ -188,7 +188,24 @@ def test_what_a_service_says_of_a_client_goes_with_its_messages(running, connect
     device = connect(worker.exchange).register("ada")
     assert device.message("orders/2", "y").status == 200
     assert told(consumer.message())["tenant"] == "acme"
-    assert mqtt(worker).connect("eve", user="eve", refused=True).reason == 0x87
+    for name in ("eve", "..", "x" * 257, ""):
+        assert mqtt(worker).connect("eve", user=name, refused=True).reason == 0x87, "nobody is asked about some, who are as unknown"
+
+
+def test_what_is_known_of_a_client_ends_when_it_registers_as_another(running, connect, shunt):
+    def answer(method, target, body):
+        return 0, 200 if target == "/ada" else 404, b'{"tenant":"acme","odd":"a\\nb"}'
+
+    backend = shunt.closing(Backend(answer))
+    worker = running(
+        {"enrich": {"url": backend.url + "/{uid}", "attributes": {"tenant": "tenant", "odd": "odd"}, "topics": ["#"], "add": "payload"}},
+        lookups={"enrich": {"hosts": [backend.host]}},
+    )
+    consumer, producer = connect(worker.exchange).subscribe("orders/#"), connect(worker.exchange)
+    for name, known in (("ada", {"tenant": "acme"}), ("eve", {})):
+        producer.register(name)
+        assert producer.message("orders/1", "{}", format=JSON).status == 200
+        assert json.loads(consumer.receive(1)[0].text) == {"client": known}
 
 
 def test_schemas_splits_and_places_together(running, connect):
