@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from exchange import JSON, eventually
 from mqtt import packets
 from mqtt.client import Client
 from processes import run, write_whole
@@ -77,3 +78,32 @@ def test_a_second_try_of_what_nobody_got_passes_and_a_double_does_not(running, c
     consumer = connect(worker.exchange).subscribe("events/#")
     assert [producer.message("events/1", text).status for text in ("open", "open", "shut")] == [200, 200, 200]
     assert [frame.text for frame in consumer.receive(2)] == ["open", "shut"]
+
+
+def test_no_payment_goes_on_without_its_copy(running, connect):
+    worker = running("audit-copy")
+    audit, producer = connect(worker.exchange).subscribe("audit/#"), connect(worker.exchange)
+    for topic in (b"payments/eu", b"payments/\xff"):
+        assert producer.message(topic, '[{"sum":5,"card":"4111"}]', format=JSON).status == 200
+    copies = [json.loads(frame.text) for frame in audit.receive(2)]
+    assert [copy["topic"] for copy in copies] == ["payments/eu", "cGF5bWVudHMv/w=="]
+    assert all(copy["payment"] == [{"sum": 5}] for copy in copies)
+
+
+def test_a_device_of_either_protocol_is_missed_and_back_and_one_that_says_goodbye_is_not(running, connect, mqtt):
+    worker = running("dead-device")
+
+    def logged():
+        lines = [json.loads(line) for line in worker.stderr.splitlines() if "a watched device" in line]
+        return [(line["message"].split()[-1], json.loads(line["metadata"]["fields"])["uid"]) for line in lines]
+
+    connect(worker.exchange).register("pump", tags=["watched"]).close()
+    eventually(lambda: logged() == [("gone", "pump")])
+    connect(worker.exchange).register("pump", tags=["watched"])
+    for name in ("left", "taken", "taken", "u" * 600, "lost"):
+        device = mqtt(worker)
+        device.connect(name[:9], user=name, more={"user": ("tag", "watched")})
+        if name == "left":
+            device.leave()
+    device.vanish()
+    eventually(lambda: logged() == [("gone", "pump"), ("back", "pump"), ("gone", "lost")])
