@@ -109,6 +109,19 @@ def test_what_nobody_gets_is_tried_again_and_parked(running, connect, mqtt):
     assert json.loads(dead.message().payload)["reason"] == "without id"
 
 
+def test_no_dead_letter_is_lost_where_a_call_has_no_time_to_send_them_all(running, connect, mqtt):
+    worker = running({"dead-letter": {"letters": [{"topic": "orders/+", "to": "dead/orders"}], "bytes": "16MiB"}}, loops=1)
+    dead, producer = connect(worker.exchange).subscribe("dead/#"), mqtt(worker)
+    producer.connect("producer")
+    # A call takes them in one by one, and has 90 of them to send at once: more than 2 ms of work.
+    many = [("user", (f"name-{number}", "value")) for number in range(200)]
+    for number in range(90):
+        producer.publish("orders/1", str(number).encode(), qos=0, more=many)
+    producer.ping()
+    assert sorted(int(frame.text) for frame in dead.receive(90)) == list(range(90))
+    assert sum(value for name, value in worker.metrics().items() if 'hook="on_tick",code="rule.time"' in name) > 0
+
+
 def test_dead_letters_without_a_reader_come_to_rest(running, connect):
     worker = running({"dead-letter": {"letters": [{"to": "dead", "retries": 1, "wait": "1s"}]}})
     assert connect(worker.exchange).message("orders/1", "lost").status == 500
@@ -136,6 +149,27 @@ def test_duplicates_are_known_on_all_loops_and_told_from_second_tries(running, c
     assert json.loads(consumer.receive(1)[0].text) == {"id": "last"}
 
 
+def test_wills_of_several_clients_are_not_one_message(running, mqtt):
+    worker = running({"dedupe": {"streams": [{"topic": "status/+", "among": "sender"}]}})
+    watcher = mqtt(worker)
+    watcher.connect("watcher")
+    watcher.subscribe("status/#", qos=1)
+    for number in range(3):
+        device = mqtt(worker)
+        device.connect(f"device-{number}", user=f"device-{number}", will=packets.Will(f"status/{number}", b"offline", 1))
+        device.vanish()
+    assert sorted(watcher.message().topic for _ in range(3)) == ["status/0", "status/1", "status/2"]
+
+
+def test_a_rate_counts_what_clients_send_and_not_what_rules_send_on(running, connect):
+    worker = running({
+        "rate-limit": {"limits": [{"rate": 0.001, "burst": 2}]}, "topic-router": {"routes": [{"topic": "in/+", "to": "out/{2}"}]},
+    })
+    connect(worker.exchange).subscribe("out/+")
+    producer = connect(worker.exchange)
+    assert [producer.message("in/1", "x").status for _ in range(3)] == [200, 200, 403]
+
+
 def test_what_a_service_says_of_a_client_goes_with_its_messages(running, connect, mqtt, shunt):
     def answer(method, target, body):
         return 0.05, 200 if target == "/clients/ada" else 404, b'{"org":{"id":"acme"}}'
@@ -154,7 +188,24 @@ def test_what_a_service_says_of_a_client_goes_with_its_messages(running, connect
     device = connect(worker.exchange).register("ada")
     assert device.message("orders/2", "y").status == 200
     assert told(consumer.message())["tenant"] == "acme"
-    assert mqtt(worker).connect("eve", user="eve", refused=True).reason == 0x87
+    for name in ("eve", "..", "x" * 257, ""):
+        assert mqtt(worker).connect("eve", user=name, refused=True).reason == 0x87, "nobody is asked about some, who are as unknown"
+
+
+def test_what_is_known_of_a_client_ends_when_it_registers_as_another(running, connect, shunt):
+    def answer(method, target, body):
+        return 0, 200 if target == "/ada" else 404, b'{"tenant":"acme","odd":"a\\nb"}'
+
+    backend = shunt.closing(Backend(answer))
+    worker = running(
+        {"enrich": {"url": backend.url + "/{uid}", "attributes": {"tenant": "tenant", "odd": "odd"}, "topics": ["#"], "add": "payload"}},
+        lookups={"enrich": {"hosts": [backend.host]}},
+    )
+    consumer, producer = connect(worker.exchange).subscribe("orders/#"), connect(worker.exchange)
+    for name, known in (("ada", {"tenant": "acme"}), ("eve", {})):
+        producer.register(name)
+        assert producer.message("orders/1", "{}", format=JSON).status == 200
+        assert json.loads(consumer.receive(1)[0].text) == {"client": known}
 
 
 def test_schemas_splits_and_places_together(running, connect):

@@ -84,10 +84,13 @@ function R.on_undelivered(msg, why, ctx)
 end
 
 function R.on_tick(ctx)
-  for _, fields in ipairs(waiting.due(ctx.now, 90)) do
-    local made, message = pcall(route.message, fields)
+  local found, given_up = waiting.due(ctx.now)
+  if given_up then count("lost") end
+  for _, each in ipairs(found) do
+    local made, message = pcall(route.message, each.fields)
     if made then ctx:emit(message) else count("lost") end
   end
+  waiting.went()
 end
 
 return R

@@ -1,3 +1,5 @@
+local waiting = require "waiting"
+
 local function with(t, letter, more)
   letter.to = letter.to or "dead"
   local settings = { letters = { letter } }
@@ -184,6 +186,24 @@ return {
     with(t, {}, { bytes = "8KiB" })
     for _ = 1, 10 do lost(t, "no subscriber", { payload = ("x"):rep(1500) }) end
     t:eq(#sent(t), 4)
+  end,
+
+  ["keeps what a call could not send, and tries fewer: one that does not go alone is given up"] = function(t)
+    waiting.load { most = 1000, bytes = 1000000 }
+    for i = 1, 200 do waiting.add({ topic = "t", payload = tostring(i) }, 0) end
+    local sent, given_up, sizes = {}, 0, {}
+    for _ = 1, 30 do
+      local found, is_given_up = waiting.due(0)
+      given_up, sizes[#sizes + 1] = given_up + (is_given_up and 1 or 0), #found
+      local odd = false
+      for _, each in ipairs(found) do odd = odd or each.fields.payload == "70" end
+      if not odd then
+        for _, each in ipairs(found) do sent[#sent + 1] = tonumber(each.fields.payload) end
+        waiting.went()
+      end
+    end
+    t:eq({ #sent, sent[1], sent[70], sent[199], given_up }, { 199, 1, 71, 200, 1 })
+    t:eq({ sizes[1], sizes[2], sizes[3], sizes[30] }, { 90, 45, 90, 0 })
   end,
 
   ["takes any payload"] = function(t)

@@ -68,12 +68,24 @@ local function mark_of(msg, stream)
   return field(msg, stream.field)
 end
 
+-- The names of this loop's last messages, by their senders and numbers: what nobody got is told as the rules below have made it, and may have
+-- another mark then.
+local names, older, count_of_names = {}, {}, 0
+local MOST_NAMES = 1000
+
+local function ticket(msg) return (msg.sender and msg.sender.id or "") .. " " .. msg.id end
+
+local function note(msg, key)
+  if count_of_names >= MOST_NAMES then names, older, count_of_names = {}, names, 0 end
+  names[ticket(msg)], count_of_names = key, count_of_names + 1
+end
+
 -- The name under which a message is remembered; nil where it has nothing to be known by.
 local function name_of(msg, stream, place)
   local mark = mark_of(msg, stream)
   if not mark then return nil end
   local among = stream.among == "topic" and msg.topic or ""
-  if stream.among == "sender" and msg.sender then among = msg.sender.uid ~= "" and "uid " .. msg.sender.uid or msg.sender.id end
+  if stream.among == "sender" then among = msg.sender.uid ~= "" and "uid " .. msg.sender.uid or msg.sender.id end
   return ("%s %s"):format(name, hash.sha256(string.pack("<I4s4s4", place, among, mark)))
 end
 
@@ -99,6 +111,8 @@ function R.on_message(msg, ctx)
   -- What rules send on has been looked at when it came, and is not its own double.
   if msg.hops > 0 then return end
   local stream, place = stream_of(msg.topic)
+  -- Whose it is is not known: it is nobody's double.
+  if stream.among == "sender" and not msg.sender then return end
   local key = name_of(msg, stream, place)
   if not key then
     count("missing")
@@ -112,14 +126,15 @@ function R.on_message(msg, ctx)
     count("dropped")
     return route[stream.action]("it has come before")
   end
+  note(msg, key)
 end
 
 -- The sender is told that nobody got it, and may send it again.
 function R.on_undelivered(msg, why, ctx)
   if why ~= "no subscriber" then return end
   local stream, place = stream_of(msg.topic)
-  local key = name_of(msg, stream, place)
-  if not key or not store.get(key) then return end
+  local key = names[ticket(msg)] or older[ticket(msg)]
+  if not stream or not key or not store.get(key) then return end
   store.delete(key)
   store.incr(room_at(stream, place, ctx.now), -1, 2 * stream.window)
 end

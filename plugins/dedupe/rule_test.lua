@@ -119,6 +119,18 @@ return {
     t:eq(send(t, "a", message), "pass")
   end,
 
+  ["forgets what nobody got also where rules below have made another message of it"] = function(t)
+    for _, by in ipairs { "payload", "key", "property", "field" } do
+      with(t, { by = by, property = "id" })
+      local sent = { id = 7, key = "1", props = { id = "1" } }
+      t:eq(send(t, '{"id":1}', sent), "pass")
+      t:undelivered { topic = "orders/1", payload = '{"id":2}', key = "2", props = { id = "2" }, id = 8, sender = { uid = "ada" }, why = "no subscriber" }
+      t:eq(send(t, '{"id":1}', sent), "drop", "another message")
+      t:undelivered { topic = "orders/1", payload = '{"id":2}', key = "2", props = { id = "2" }, id = 7, sender = { uid = "ada" }, why = "no subscriber" }
+      t:eq(send(t, '{"id":1}', sent), "pass", by)
+    end
+  end,
+
   ["remembers a bounded number, and lets more pass, or refuses them"] = function(t)
     for _, store in ipairs { "worker", "loop" } do
       for _, full in ipairs { "pass", "reject" } do

@@ -39,16 +39,23 @@ function R.on_load(settings)
       error(("settings.url: {%s} means nothing; there are {uid}, {device} and {client_id}"):format(name), 0)
     end
   end
+  for name in pairs(settings.attributes) do
+    if #name > 64 or name:find("%c") then error(("settings.attributes: %s is no name of an attribute: at most 64 bytes"):format(name), 0) end
+  end
+end
+
+local function unknown()
+  count("unknown")
+  return nil, set.unknown == "reject" and "it is not known" or nil
 end
 
 -- Asks about a client. Gives what is known of it; or nil, and why it is refused, if it is.
-local function ask(url)
+local function ask(conn)
+  local url = answers.address(set.url, conn)
+  if not url then return unknown() end
   local answer, why = http.get(url, { headers = set.headers, timeout = set.timeout, cache = set.cache > 0 and set.cache or nil })
   local status = answer and answer.status
-  if status == 404 or status == 410 then
-    count("unknown")
-    return nil, set.unknown == "reject" and "it is not known" or nil
-  end
+  if status == 404 or status == 410 then return unknown() end
   local document = status == 200 and answer:json()
   if type(document) == "table" and getmetatable(document) == nil then
     count("answered")
@@ -60,9 +67,9 @@ local function ask(url)
 end
 
 function R.on_connect(conn)
-  local url = answers.address(set.url, conn)
-  if not url then return nil end
-  local known, why = ask(url)
+  -- A client of the exchange protocol says who it is when it registers.
+  if conn.protocol ~= "mqtt" and not answers.address(set.url, conn) then return nil end
+  local known, why = ask(conn)
   if why then return route.reject(why) end
   -- Attributes that an earlier rule has given stay.
   local attributes = conn.attributes
@@ -74,23 +81,20 @@ local function remember(conn, known)
   if not kv.set("client " .. conn.id, json.encode(known.attributes), 86400) then count("full") end
 end
 
--- A client that has no name when it connects says it here. It has no attributes then: what is known of it waits in `kv`.
+-- A client that has no name when it connects says it here. No attributes can be set then: what is known of it waits in `kv`.
 function R.on_register(conn)
-  local url = answers.address(set.url, conn)
-  if not url or next(conn.attributes) then return nil end
-  local known, why = ask(url)
+  if conn.protocol == "mqtt" and next(conn.attributes) then return nil end
+  local known, why = ask(conn)
   if why then return route.reject(why) end
-  if not known then return nil end
-  remember(conn, known)
-  return known.tags and conn:with { tags = known.tags } or nil
+  remember(conn, known or { attributes = {} })
+  return known and known.tags and conn:with { tags = known.tags } or nil
 end
 
 function R.on_disconnect(conn) kv.delete("client " .. conn.id) end
 
 local function attributes_of(sender)
-  local known = sender and sender.attributes or {}
-  local kept = sender and next(known) == nil and kv.get("client " .. sender.id)
-  return kept and json.decode(kept) or known
+  local kept = sender and kv.get("client " .. sender.id)
+  return kept and json.decode(kept) or sender and sender.attributes or {}
 end
 
 function R.on_message(msg)

@@ -87,6 +87,23 @@ return {
     t:eq(large.verdict, "reject")
   end,
 
+  ["leaves out what no property, attribute or tag may be"] = function(t)
+    with(t, { attributes = { a = "a", b = "b", c = "c", plan = "plan" }, tags = "roles" })
+    local roles = { ("r"):rep(257), "a\nb" }
+    for i = 1, 300 do roles[#roles + 1] = "r" .. i end
+    answer(t, "ann", { a = "ACME\nInc", b = "a\tb", c = "\x7f", plan = "gold", roles = roles })
+    local out = connect(t, "ann")
+    t:eq({ out.attributes, #out.tags, out.tags[1] }, { { plan = "gold" }, 32, "r1" })
+    register(t, "ann")
+    t:eq(props(send(t, "x", { props = { a = "forged" } })), { plan = "gold" })
+  end,
+
+  ["finds members of lists by their number, and of objects by their name"] = function(t)
+    with(t, { attributes = { a = "list.2", b = "years.2026" } })
+    answer(t, "ann", { list = { 1, "two" }, years = { ["2026"] = "now" } })
+    t:eq(connect(t, "ann").attributes, { a = "two", b = "now" })
+  end,
+
   ["leaves other topics alone, and all of them where none is set"] = function(t)
     with(t)
     t:eq(send(t, "x", { topic = "other/1" }).verdict, "unmatched")
@@ -144,7 +161,14 @@ return {
       answer(t, written, { plan = "gold" })
       t:eq(connect(t, name).attributes.plan, "gold", name)
     end
-    for _, name in ipairs { ".", "..", "", ("x"):rep(257) } do t:eq(connect(t, name).verdict, "accept", "nobody is asked about " .. name:sub(1, 9)) end
+    for _, name in ipairs { ".", "..", "", ("x"):rep(257) } do
+      with(t)
+      t:eq(connect(t, name).attributes, {}, "nobody is asked about " .. name:sub(1, 9))
+      t:eq(register(t, name).verdict, "accept")
+      with(t, { unknown = "reject" })
+      t:eq(connect(t, name).why, "it is not known", name:sub(1, 9))
+      t:eq(register(t, name).why, "it is not known", name:sub(1, 9))
+    end
   end,
 
   ["asks by any of the client's names, and waits for REGISTER where one is missing"] = function(t)
@@ -166,6 +190,7 @@ return {
   ["says what is wrong with its settings"] = function(t)
     for _, case in ipairs {
       { {}, "url is missing" }, { { url = "ftp://x/", attributes = { a = "a" } }, "url" }, { { url = URL, attributes = {} }, "attributes" },
+      { { url = URL, attributes = { [("n"):rep(65)] = "n" } }, "is no name of an attribute" },
       { { url = URL .. "{name}", attributes = { a = "a" } }, "settings.enrich.url: {name} means nothing" }, { { url = URL, attributes = { a = "a..b" } }, "a dotted path" },
       { { url = URL, attributes = { a = "a" }, headers = { authorization = 5 } }, "headers.authorization is a number" }, { { url = URL, attributes = { a = "a" }, timeout = "1m" }, "timeout" },
     } do

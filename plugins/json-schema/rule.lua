@@ -61,6 +61,8 @@ local function decide(action, keyword, at)
 end
 
 function R.on_message(msg)
+  -- What rules send on, and may have changed, has been looked at when it came.
+  if msg.hops > 0 then return nil end
   local topic, document = msg.topic, msg:json()
   for _, each in ipairs(schemas) do
     if match(topic, each.topic) then

@@ -138,6 +138,10 @@ return {
       { '{"properties":{"a":{"$id":"x"}}}', "/$id is known at the top only" }, { '{"a":', "is no JSON" }, { "orders", "is neither JSON nor a file" },
       { 5, "it must be a schema" }, { "[]", "it must be a schema" },
     } do refused(t, row[1], row[2]) end
+    for _, schema in ipairs { { const = json.null }, { properties = { a = { type = json.null } } }, { enum = { 1, json.null } } } do
+      local ok, text = t:settings { schemas = { { schema = schema } } }
+      t:ok(not ok and text:find(" is null", 1, true), tostring(text))
+    end
     t:ok(t:settings { formats = "ignore", schemas = { { schema = '{"format":"date","x-mine":5,"title":"T","$id":"http://x"}' } } })
   end,
 
@@ -150,6 +154,12 @@ return {
     local function verdict(topic, payload) return t:message({ topic = topic, payload = payload }).verdict end
     t:eq({ verdict("a/b", "2"), verdict("a/b", "0"), verdict("a/b", "4"), verdict("a/c", "4"), verdict("c", "4") },
       { "pass", "reject", "reject", "pass", "unmatched" })
+  end,
+
+  ["looks at what clients send, and not at what rules have made of it"] = function(t)
+    with(t, '{"properties":{"card":{"pattern":"^[0-9]{4}$"}}}')
+    local function verdict(hops) return t:message({ topic = "x", payload = '{"card":"***1"}', hops = hops }).verdict end
+    t:eq({ verdict(0), verdict(1) }, { "reject", "pass" })
   end,
 
   ["refuses what is no JSON, whatever it is"] = function(t)

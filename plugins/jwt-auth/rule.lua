@@ -20,15 +20,9 @@ local R = {
   },
 }
 
-local token = require "token"
+local token, claims_of = require "token", require "claims"
 
-local set, secrets, ordered, issuers, audiences
-
-local function to_set(names)
-  local found = names and {}
-  for _, name in ipairs(names or {}) do found[name] = true end
-  return found
-end
+local set, secrets, ordered
 
 function R.on_load(settings)
   set, secrets, ordered = settings, {}, {}
@@ -37,74 +31,18 @@ function R.on_load(settings)
     if not secret or #secret < 32 then error("settings.secrets: one is no base64 of at least 32 bytes", 0) end
     secrets[name], ordered[#ordered + 1] = secret, secret
   end
-  issuers, audiences = to_set(settings.issuers), to_set(settings.audiences)
-end
-
-local function claim(claims, at)
-  for _, name in ipairs(at) do
-    if type(claims) ~= "table" then return nil end
-    claims = claims[name]
+  for name in pairs(settings.attributes or {}) do
+    if #name > 64 then error(("settings.attributes: %s is no name of an attribute: at most 64 bytes"):format(name), 0) end
   end
-  return claims
-end
-
-local function is_time(value) return value == nil or math.type(value) ~= nil end
-
--- Why the claims do not count now; nil: they do.
-local function refusal(claims, now)
-  local early, late = now - set.leeway, now + set.leeway
-  if not (is_time(claims.exp) and is_time(claims.nbf) and is_time(claims.iat)) then return "claims" end
-  if not claims.exp or claims.exp <= early then return "expired" end
-  if set.longest and claims.exp > late + set.longest then return "good for too long" end
-  if (claims.nbf or 0) > late or (claims.iat or 0) > late then return "not valid yet" end
-  if issuers and not issuers[claims.iss] then return "issuer" end
-  if claims.aud == nil then return audiences and "audience" or nil end
-  for _, name in ipairs(type(claims.aud) == "table" and claims.aud or { claims.aud }) do
-    if audiences and audiences[name] then return nil end
-  end
-  return "audience"
-end
-
-local function is_text(value) return type(value) == "string" and value ~= "" and not value:find("%c") end
-
--- A claim as a list of texts, empty where it is missing; nil where it is something else.
-local function texts(value)
-  local found = {}
-  if type(value) == "string" then
-    for word in value:gmatch("[^ ]+") do found[#found + 1] = word end
-  elseif value ~= nil then
-    found = value
-  end
-  if type(found) ~= "table" then return nil end
-  for key, each in pairs(found) do
-    if math.type(key) ~= "integer" or not is_text(each) then return nil end
-  end
-  return found
-end
-
--- What the claims make of the client; nil where one of them is of another type.
-local function client_of(claims)
-  local client = { uid = claim(claims, set.uid), expires_at = claims.exp + set.leeway, attributes = {} }
-  if not is_text(client.uid) or #client.uid > 1024 then return nil end
-  for _, kind in ipairs { "tags", "alias" } do
-    if set[kind] then client[kind] = texts(claim(claims, set[kind])) end
-    if set[kind] and not client[kind] then return nil end
-  end
-  for name, at in pairs(set.attributes or {}) do
-    local value = claim(claims, at)
-    if math.type(value) or type(value) == "boolean" then value = tostring(value) end
-    if value ~= nil and not (is_text(value) and #value <= 512) then return nil end
-    client.attributes[name] = value
-  end
-  return client
+  claims_of.load(settings)
 end
 
 -- What the token makes of the client; or nil and why it does not count.
 local function verified(text, now)
   local claims, why = token.claims(text, secrets, ordered)
   if not claims then return nil, why end
-  why = refusal(claims, now)
-  local client = not why and client_of(claims)
+  why = claims_of.refusal(claims, now)
+  local client = not why and claims_of.client(claims)
   return client or nil, why or "claims"
 end
 
@@ -133,7 +71,9 @@ function R.on_connect(conn, ctx)
     kv.delete("shown " .. conn.id)
     return conn:with(json.decode(shown))
   end
-  local text = conn.props and conn.props[set.property] or set.username and conn.uid ~= "" and conn.uid or nil
+  -- Without a user name the uid is the client's identifier.
+  local name = set.username and conn.uid ~= "" and conn.uid ~= conn.client_id and conn.uid or nil
+  local text = conn.props and conn.props[set.property] or name
   if not text then
     local may_go = set.required == "none" or set.required == "mqtt" and conn.protocol ~= "mqtt"
     return not may_go and refuse("missing") or nil

@@ -217,12 +217,40 @@ return {
     t:eq(connect(t, token { padding = ("x"):rep(6500) }).why, "token: too long")
   end,
 
+  ["takes claims of the right types alone"] = function(t)
+    with(t, { audiences = { "shunt" }, tags = "roles", uid = "emails.1", attributes = { year = "years.2026" } })
+    local function with_claims(claims)
+      claims.emails, claims.aud = claims.emails or { "ada" }, claims.aud or "shunt"
+      return token(claims)
+    end
+    local out = connect(t, with_claims { years = { ["2026"] = "now" }, roles = { "a" }, aud = { "other", "shunt" } })
+    t:eq({ out.uid, out.tags, out.attributes }, { "ada", { "a" }, { year = "now" } })
+    local many = {}
+    for i = 1, 257 do many[i] = "r" .. i end
+    for _, claims in ipairs {
+      { iss = 5 }, { iss = json.array {} }, { roles = { a = "b" } }, { roles = many },
+      { roles = { ("r"):rep(1025) } }, { roles = json.decode("{}") }, { emails = { 5 } }, { exp = "soon" },
+    } do refused(t, with_claims(claims), "token: claims", json.encode(claims):sub(1, 60)) end
+    for _, aud in ipairs { { "shunt", 5 }, 5, { shunt = "shunt" } } do refused(t, with_claims { aud = aud }, "token: audience") end
+    for _, exp in ipairs { math.maxinteger, 1e300 } do t:eq(connect(t, with_claims { exp = exp }).expires_at, 253402300799 + 30) end
+  end,
+
+  ["takes a user name for a token, and a client's identifier for none"] = function(t)
+    with(t, { username = true, required = "none" })
+    t:eq(connect(t, nil, { uid = "d1" }).verdict, "accept", "it has no user name")
+    t:eq(connect(t, nil, { uid = token() }).uid, "ada")
+    t:eq(connect(t, nil, { uid = token(), client_id = token() }).verdict, "accept")
+    with(t, { username = true })
+    t:eq(connect(t, nil, { uid = token(), client_id = token() }).why, "token: missing")
+  end,
+
   ["says what is wrong with its settings"] = function(t)
     for _, case in ipairs {
       { {}, "secrets is missing" },
       { { secrets = {} }, "secrets" },
       { { secrets = { a = "short" } }, "secrets.a does not fit; it is secret and not shown" },
       { { secrets = { a = SECRET }, leeway = "1h" }, "leeway" },
+      { { secrets = { a = SECRET }, attributes = { [("n"):rep(65)] = "n" } }, "is no name of an attribute" },
       { { secrets = { a = SECRET }, algorithms = { "none" } }, "unknown key algorithms" },
     } do
       local ok, why = t:settings(case[1])

@@ -72,15 +72,17 @@ local function take(limit, sender, now)
   return enough
 end
 
--- Whose messages a limit counts together. An address comes with its port, which is another one for each connection.
+-- Whose messages a limit counts together. An address comes with its port, which is another one for each connection; a client that has gone
+-- before its will is published may have none.
 local function name_of(sender, by)
-  if by == "address" then return (sender.address:gsub(":%d+$", "")) end
-  return by == "uid" and sender.uid ~= "" and "uid " .. sender.uid or sender.id
+  if by == "address" and sender.address ~= "" then return (sender.address:gsub(":%d+$", "")) end
+  return by ~= "connection" and sender.uid ~= "" and "uid " .. sender.uid or sender.id
 end
 
 function R.on_message(msg, ctx)
   local topic, sender = msg.topic, msg.sender
-  if not sender then return end
+  -- What rules send on has been counted when it came.
+  if not sender or msg.hops > 0 then return end
   for _, limit in ipairs(limits) do
     if match(topic, limit.topic) and not take(limit, name_of(sender, limit.by), ctx.now) then
       limit.refused:inc()

@@ -57,6 +57,25 @@ return {
     t:ok(not ok and why:find('is "name"; one of uid, connection, address', 1, true), why)
   end,
 
+  ["counts a message once, however often rules send it on"] = function(t)
+    t:ok(t:settings { limits = { { rate = 1, burst = 2 } } })
+    local passed = 0
+    for hops = 0, 8 do
+      local out = t:message { topic = "x", payload = "y", hops = hops, sender = { uid = "ann" } }
+      passed = passed + (out.verdict == "pass" and 1 or 0)
+    end
+    t:eq({ passed, sent(t, 5, "ann") }, { 9, 1 })
+  end,
+
+  ["counts a will that comes when its client's address is gone by its uid"] = function(t)
+    t:ok(t:settings { limits = { { rate = 1, burst = 1, by = "address" } } })
+    local verdicts = {}
+    for i, uid in ipairs { "ann", "ann", "bob" } do
+      verdicts[i] = t:message { topic = "x", payload = "y", sender = { uid = uid, device = "d" .. i, address = "" } }.verdict
+    end
+    t:eq(verdicts, { "pass", "reject", "pass" })
+  end,
+
   ["limits the topics that it is told to"] = function(t)
     t:settings { limits = { { topic = "chat/#", rate = 1, burst = 1 }, { topic = "+/hot", rate = 1, burst = 3 } } }
     t:eq(sent(t, 5, "ann", "chat/1"), 1)

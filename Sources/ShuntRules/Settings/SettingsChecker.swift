@@ -21,15 +21,19 @@ struct SettingsChecker {
     }
 
     /// Of a rule that does not say what its settings are: only that no list has a null in it, where Lua would see the list's end.
-    mutating func unknown(_ given: SettingValue, at key: String) {
+    /// - Parameter isWhole: a null under a name is wrong too, since the rule gets nothing there and can't tell.
+    mutating func unknown(_ given: SettingValue, at key: String, isWhole: Bool = false) {
         switch given {
         case .array(let values):
             for (index, value) in values.enumerated() {
                 let place = "\(key)[\(index)]"
-                if value == .null { addNull(place, "give it a value, or take it out of the list") } else { unknown(value, at: place) }
+                if value == .null { addNull(place, "give it a value, or take it out of the list") } else { unknown(value, at: place, isWhole: isWhole) }
             }
         case .object(let values):
-            for (name, value) in values.sorted(by: { $0.key < $1.key }) { unknown(value, at: "\(key).\(name)") }
+            for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+                let place = "\(key).\(name)"
+                if isWhole, value == .null { addNull(place, "give it a value, or take it out") } else { unknown(value, at: place, isWhole: isWhole) }
+            }
         default: break
         }
     }
@@ -96,7 +100,7 @@ struct SettingsChecker {
             return table(entries, fields, key, hidden)
         case .any:
             let count = errors.count
-            unknown(given, at: key)
+            unknown(given, at: key, isWhole: true)
             return errors.count == count ? given : nil
         }
         wrong(given, type, key, hidden)

@@ -103,13 +103,17 @@ struct SettingTypeTests {
         #expect(errors[5].message == "rules.settings.r.redactions[2].topic is missing")
     }
 
-    @Test("a null in a list is an error, of any type, and where the rule says nothing of its settings")
+    @Test("a null in a list is an error, in any also under a name, and in a list also where the rule says nothing of its settings")
     func nulls() throws {
         for type in ["list(text)", "list(any)", "list(list(any))", "any", "map(any)", "list(text, { optional = true })"] {
             let inner: SettingValue = type.hasPrefix("list(list") ? [["a", .null]] : type.hasPrefix("map") ? ["k": ["a", .null]] : ["a", .null]
             let errors = try SettingsRig("{ x = \(type) }").errors(["x": inner])
             #expect(errors.count == 1 && errors[0].message.hasSuffix("[1] is null"), "\(type): \(errors)")
         }
+        let inAny = try SettingsRig("{ x = any }").errors(["x": ["a": .null, "b": [["c": .null]]]])
+        #expect(inAny.map(\.message) == ["rules.settings.r.x.a is null", "rules.settings.r.x.b[0].c is null"])
+        #expect(try SettingsRig("{ x = any { optional = true } }").errors(["x": .null]) == [])
+        #expect(try SettingsRig("nil").errors(["a": ["b": .null]]) == [])
         let errors = try SettingsRig("nil").errors(["a": [1, ["b": [.null]]]])
         #expect(errors.map(\.location) == ["rules.settings.r.a[1].b[0]"])
         #expect(try SettingsRig("{ x = map(text) }").errors(["x": ["a": .null]]).map(\.message) == ["rules.settings.r.x.a is null"])

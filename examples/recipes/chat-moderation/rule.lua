@@ -4,9 +4,15 @@ local R = { match = { kind = "chat" }, on_error = "reject" }
 local UNWANTED = { "blast", "darn" }
 local MOST, SECONDS = 3, 600
 
+-- A member without a uid counts by its connection.
+local function name_of(sender)
+  if not sender then return "nobody" end
+  return hash.sha256(sender.uid ~= "" and "uid " .. sender.uid or tostring(sender.id))
+end
+
 function R.on_chat(msg, chat, ctx)
-  local key = "strikes/" .. hash.sha256(msg.sender and msg.sender.uid or "")
-  if (shared.get(key) or 0) >= MOST then return route.reject("you are silent for a while") end
+  local name = name_of(msg.sender)
+  if shared.get("silent/" .. name) then return route.reject("you are silent for a while") end
   local text, lower = msg.payload, msg.payload:lower()
   for _, word in ipairs(UNWANTED) do
     local from, to = lower:find(word, 1, true)
@@ -16,7 +22,10 @@ function R.on_chat(msg, chat, ctx)
     end
   end
   if text == msg.payload then return end
-  shared.incr(key, 1, SECONDS)
+  if shared.incr("strikes/" .. name, 1, SECONDS) == MOST then
+    shared.set("silent/" .. name, true, SECONDS)
+    shared.delete("strikes/" .. name)
+  end
   return msg:with { payload = text }
 end
 

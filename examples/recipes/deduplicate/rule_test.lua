@@ -13,6 +13,14 @@ return {
     t:eq(send(t, "open", "events/b"), "pass")
   end,
 
+  ["what nobody got may come again"] = function(t)
+    send(t, "open")
+    t:undelivered { topic = "events/a", payload = "open", why = "queue full" }
+    t:eq(send(t, "open"), "drop", "some got it")
+    t:undelivered { topic = "events/a", payload = "open", why = "no subscriber" }
+    t:eq(send(t, "open"), "pass")
+  end,
+
   ["after a minute it may come again"] = function(t)
     send(t, "open")
     t:advance(61)

@@ -15,8 +15,21 @@ return {
     t:eq(t:message { topic = "acme/orders", payload = "x", sender = ada }.verdict, "pass")
   end,
 
+  ["a client of the exchange protocol says who it is when it registers"] = function(t)
+    t:eq(t:connect({ uid = "" }).verdict, "accept")
+    t:eq(t:register(ada).verdict, "accept")
+    t:eq(t:register({ uid = "ada" }).verdict, "reject")
+    t:eq(t:message({ topic = "orders/1", payload = "x", sender = { uid = "" } }).verdict, "reject")
+  end,
+
+  ["a will stays inside, too"] = function(t)
+    t:eq(t:will({ topic = "gone", payload = "x", sender = ada }).topic, "acme/gone")
+    t:eq(t:will({ topic = "gone", payload = "x", sender = { uid = "eve" } }).verdict, "reject")
+  end,
+
   ["a client without a tenant does not come in"] = function(t)
-    t:eq(t:connect { uid = "ada" }.verdict, "reject")
-    t:eq(t:connect(ada).verdict, "accept")
+    t:eq(t:connect({ uid = "ada", client_id = "d1" }).verdict, "reject")
+    t:eq(t:connect({ uid = "ada@acme", client_id = "d1" }).verdict, "accept")
+    t:eq(t:message({ topic = "orders/1", payload = "x", sender = { uid = "ada" } }).verdict, "reject")
   end,
 }
