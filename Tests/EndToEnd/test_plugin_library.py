@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from exchange import JSON, eventually
+from exchange import JSON, SUBSCRIBE, eventually, subscription
 from lookups.backend import Backend
 from mqtt import packets
 from mqtt.client import Client
@@ -73,6 +73,18 @@ def test_a_token_says_who_a_client_is_and_whose_quota_it_uses(running, mqtt):
     assert [reason >= 0x80 for reason in reasons] == [False, False, False, True, True]
     two.leave()
     eventually(lambda: mqtt(worker).connect("four", refused=True, more={"user": ("token", token(org="acme"))}).reason == 0)
+
+
+def test_a_full_quota_lets_a_client_take_its_own_place_and_nobody_bring_more_along(running, connect, mqtt):
+    worker = running({"tenant-quota": {"separator": "@", "default": {"connections": 1, "subscriptions": 2}}}, loops=2)
+    for _ in range(4):
+        mqtt(worker).connect("phone", user="ada@acme")
+    assert mqtt(worker).connect("laptop", user="ada@acme", refused=True).reason == 0x87
+    device = connect(worker.exchange)
+    for number, name in enumerate(("u@one", "u@other", "u@one")):
+        device.register(name)
+        answers = [device.request(SUBSCRIBE, subscription(f"t/{number}/{each}", "g"), format=JSON).status for each in range(3)]
+        assert answers == ([200, 200, 403] if number == 0 else [403] * 3), name
 
 
 def test_a_client_renews_its_token_and_stays(running, mqtt):
