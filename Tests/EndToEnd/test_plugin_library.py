@@ -161,6 +161,19 @@ def test_duplicates_are_known_on_all_loops_and_told_from_second_tries(running, c
     assert json.loads(consumer.receive(1)[0].text) == {"id": "last"}
 
 
+def test_duplicates_are_known_through_a_reload_that_puts_a_stream_in_front(running, connect, tmp_path):
+    worker = running({"dedupe": {"streams": [{"topic": "orders/+"}]}})
+    consumer, producer = connect(worker.exchange).subscribe("orders/#"), connect(worker.exchange)
+    assert producer.message("orders/1", "one").status == 200
+    document = json.loads((tmp_path / "shunt.yaml").read_text())
+    document["rules"]["settings"]["dedupe"]["streams"].insert(0, {"topic": "alarms/+"})
+    write_whole(tmp_path / "shunt.yaml", json.dumps(document))
+    assert "read the configuration again" in worker.reload()
+    for text in ("one", "two"):
+        assert producer.message("orders/1", text).status == 200
+    assert [frame.text for frame in consumer.receive(2)] == ["one", "two"]
+
+
 def test_wills_of_several_clients_are_not_one_message(running, mqtt):
     worker = running({"dedupe": {"streams": [{"topic": "status/+", "among": "sender"}]}})
     watcher = mqtt(worker)
