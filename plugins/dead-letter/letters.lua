@@ -48,12 +48,15 @@ function letters.dead(msg, letter, reason, now)
   return fields
 end
 
-local function has(document, at)
+local function has(value, at)
   for _, name in ipairs(at) do
-    if type(document) ~= "table" then return false end
-    document = document[math.tointeger(tonumber(name)) or name]
+    if type(value) ~= "table" then return false end
+    local member = value[name]
+    -- Of a list, its first member is 1.
+    if member == nil then member = value[math.tointeger(tonumber(name))] end
+    value = member
   end
-  return document ~= nil and document ~= json.null
+  return value ~= nil and value ~= json.null
 end
 
 -- Why a message is not fit to go on; nil: it is.

@@ -133,6 +133,8 @@ return {
     end
     t:eq(reason('{"order":{"id":1},"lines":[]}'), "without lines.1")
     t:eq(t:message({ topic = "dead", payload = "text" }).verdict, "unmatched")
+    with(t, { topic = "orders/+", needs = { "years.2026" } })
+    t:eq({ reason('{"years":{"2026":5}}'), reason('{"years":{}}') }, { "pass", "without years.2026" })
   end,
 
   ["puts it into an envelope for clients without properties"] = function(t)
