@@ -134,6 +134,27 @@ def test_no_dead_letter_is_lost_where_a_call_has_no_time_to_send_them_all(runnin
     assert sum(value for name, value in worker.metrics().items() if 'hook="on_tick",code="rule.time"' in name) > 0
 
 
+def test_a_retry_does_not_make_a_messages_life_longer_and_odd_names_have_letters(running, connect, mqtt):
+    worker = running({"dead-letter": {"letters": [
+        {"topic": "orders/+", "to": "dead/orders", "retries": 1, "wait": "1s"}, {"topic": "jobs/+", "to": "dead/jobs", "json": True},
+    ]}})
+    sender, reader = mqtt(worker), mqtt(worker)
+    for each in (sender, reader):
+        each.connect("sender" if each is sender else "reader")
+    sender.publish("orders/1", b"lasts", qos=1, more={"message_expiry": 60})
+    sender.publish("orders/2", b"over by then", qos=1, more={"message_expiry": 1})
+    sender.publish("orders/3", b"many", qos=1, more=[("user", (f"name-{number}", "value")) for number in range(1022)])
+    reader.subscribe("#", qos=1)
+    found = [reader.message() for _ in range(3)]
+    assert sorted((each.topic, each.payload) for each in found) == [
+        ("dead/orders", b"over by then"), ("orders/1", b"lasts"), ("orders/3", b"many")]
+    assert [each.get("message_expiry") <= 59 for each in found if each.topic == "orders/1"] == [True]
+    eve = connect(worker.exchange).register("ev\nil")
+    assert eve.message("jobs/a\nb", "no JSON").status == 200
+    letter = told(reader.message())
+    assert (letter["dead-letter-topic"], letter["dead-letter-sender"]) == ("jobs/a?b", "ev?il")
+
+
 def test_dead_letters_without_a_reader_come_to_rest(running, connect):
     worker = running({"dead-letter": {"letters": [{"to": "dead", "retries": 1, "wait": "1s"}]}})
     assert connect(worker.exchange).message("orders/1", "lost").status == 500
