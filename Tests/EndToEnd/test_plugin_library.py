@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from exchange import JSON, eventually
+from exchange import JSON, SUBSCRIBE, eventually, subscription
 from lookups.backend import Backend
 from mqtt import packets
 from mqtt.client import Client
@@ -75,6 +75,18 @@ def test_a_token_says_who_a_client_is_and_whose_quota_it_uses(running, mqtt):
     eventually(lambda: mqtt(worker).connect("four", refused=True, more={"user": ("token", token(org="acme"))}).reason == 0)
 
 
+def test_a_full_quota_lets_a_client_take_its_own_place_and_nobody_bring_more_along(running, connect, mqtt):
+    worker = running({"tenant-quota": {"separator": "@", "default": {"connections": 1, "subscriptions": 2}}}, loops=2)
+    for _ in range(4):
+        mqtt(worker).connect("phone", user="ada@acme")
+    assert mqtt(worker).connect("laptop", user="ada@acme", refused=True).reason == 0x87
+    device = connect(worker.exchange)
+    for number, name in enumerate(("u@one", "u@other", "u@one")):
+        device.register(name)
+        answers = [device.request(SUBSCRIBE, subscription(f"t/{number}/{each}", "g"), format=JSON).status for each in range(3)]
+        assert answers == ([200, 200, 403] if number == 0 else [403] * 3), name
+
+
 def test_a_client_renews_its_token_and_stays(running, mqtt):
     worker = running({"jwt-auth": {"secrets": {"a": SECRET}, "leeway": "0s"}})
     client = mqtt(worker)
@@ -122,6 +134,27 @@ def test_no_dead_letter_is_lost_where_a_call_has_no_time_to_send_them_all(runnin
     assert sum(value for name, value in worker.metrics().items() if 'hook="on_tick",code="rule.time"' in name) > 0
 
 
+def test_a_retry_does_not_make_a_messages_life_longer_and_odd_names_have_letters(running, connect, mqtt):
+    worker = running({"dead-letter": {"letters": [
+        {"topic": "orders/+", "to": "dead/orders", "retries": 1, "wait": "1s"}, {"topic": "jobs/+", "to": "dead/jobs", "json": True},
+    ]}})
+    sender, reader = mqtt(worker), mqtt(worker)
+    for each in (sender, reader):
+        each.connect("sender" if each is sender else "reader")
+    sender.publish("orders/1", b"lasts", qos=1, more={"message_expiry": 60})
+    sender.publish("orders/2", b"over by then", qos=1, more={"message_expiry": 1})
+    sender.publish("orders/3", b"many", qos=1, more=[("user", (f"name-{number}", "value")) for number in range(1022)])
+    reader.subscribe("#", qos=1)
+    found = [reader.message() for _ in range(3)]
+    assert sorted((each.topic, each.payload) for each in found) == [
+        ("dead/orders", b"over by then"), ("orders/1", b"lasts"), ("orders/3", b"many")]
+    assert [each.get("message_expiry") <= 59 for each in found if each.topic == "orders/1"] == [True]
+    eve = connect(worker.exchange).register("ev\nil")
+    assert eve.message("jobs/a\nb", "no JSON").status == 200
+    letter = told(reader.message())
+    assert (letter["dead-letter-topic"], letter["dead-letter-sender"]) == ("jobs/a?b", "ev?il")
+
+
 def test_dead_letters_without_a_reader_come_to_rest(running, connect):
     worker = running({"dead-letter": {"letters": [{"to": "dead", "retries": 1, "wait": "1s"}]}})
     assert connect(worker.exchange).message("orders/1", "lost").status == 500
@@ -147,6 +180,19 @@ def test_duplicates_are_known_on_all_loops_and_told_from_second_tries(running, c
     assert [json.loads(frame.text)["id"] for frame in consumer.receive(20)] == list(range(20))
     producers[0].message("orders/1", '{"id":"last"}', format=JSON)
     assert json.loads(consumer.receive(1)[0].text) == {"id": "last"}
+
+
+def test_duplicates_are_known_through_a_reload_that_puts_a_stream_in_front(running, connect, tmp_path):
+    worker = running({"dedupe": {"streams": [{"topic": "orders/+"}]}})
+    consumer, producer = connect(worker.exchange).subscribe("orders/#"), connect(worker.exchange)
+    assert producer.message("orders/1", "one").status == 200
+    document = json.loads((tmp_path / "shunt.yaml").read_text())
+    document["rules"]["settings"]["dedupe"]["streams"].insert(0, {"topic": "alarms/+"})
+    write_whole(tmp_path / "shunt.yaml", json.dumps(document))
+    assert "read the configuration again" in worker.reload()
+    for text in ("one", "two"):
+        assert producer.message("orders/1", text).status == 200
+    assert [frame.text for frame in consumer.receive(2)] == ["one", "two"]
 
 
 def test_wills_of_several_clients_are_not_one_message(running, mqtt):

@@ -161,6 +161,21 @@ return {
     t:eq(say(t, "fine").verdict, "pass", "the others go on")
   end,
 
+  ["lets no member through that it has not seen"] = function(t)
+    for _, settings in ipairs { { words = { list = { "darn" } } }, { length = 9 } } do
+      t:ok(t:settings(settings))
+      local function goes_out(payload)
+        local out = t:chat { id = "c", payload = payload, format = "json", sender = { uid = "ann" } }
+        return out.verdict == "pass" and payload or out.payload or out.why
+      end
+      for _, payload in ipairs {
+        '{"text":"oh darn it","text":"x"}', '{"text":"oh d\\u0061rn it" , "te\\u0078t" : "x"}', '{"text":{"a\\\\":"oh darn it"},"text":"x"}',
+      } do t:eq(goes_out(payload), '{"text":"x"}', payload) end
+      for _, payload in ipairs { '{ "text":"x", "n":[{"a":1},{"a":2}] }', '["x"]' } do t:eq(goes_out(payload), payload) end
+      t:eq(json.decode(goes_out('{"text":"a\\":b"}')), { text = 'a":b' })
+    end
+  end,
+
   ["says what is wrong with its settings"] = function(t)
     local wrong = {
       { {}, "nothing is set" },

@@ -1,17 +1,23 @@
 -- What a dead letter is made of, and which messages are not fit to go on.
 local letters = {}
 
+-- A message has at most 1,024 user properties; a dead letter has five of its own.
+local MOST_PROPS = 1024 - 5
+
 -- As a user property may have it, and JSON: a topic and a uid of the exchange protocol are any bytes.
 function letters.plain(text)
-  if utf8.len(text) and #text <= 65535 and not text:find("\0", 1, true) then return text end
-  return (text:sub(1, 65535):gsub("[^\1-\x7f]", "?"))
+  if #text <= 65535 and not text:find("[^\x20-\x7e]") then return text end
+  if pcall(route.message, { payload = "-", props = { { name = "a", value = text } } }) then return text end
+  return (text:sub(1, 65535):gsub("[^\x20-\x7e]", "?"))
 end
 
 -- How often it has been tried again. A client may write what it likes there: the worst is that its message is not.
 function letters.attempts(props) return math.tointeger(tonumber((props["dead-letter-attempts"] or ""):sub(1, 3))) or 0 end
 
--- What `route.message` takes, of a message that is to go out as it was, with these properties besides.
+-- What `route.message` takes, of a message that is to go out as it was, with these properties besides. Where there is no room for them, the
+-- last of its own are left out.
 function letters.fields(msg, props, more)
+  for i = #props, MOST_PROPS + 1, -1 do props[i] = nil end
   for name, value in pairs(more) do props[name] = value end
   return {
     topic = msg.topic, payload = msg.payload, key = msg.key, qos = msg.qos, props = props, content_type = msg.content_type,
@@ -48,12 +54,15 @@ function letters.dead(msg, letter, reason, now)
   return fields
 end
 
-local function has(document, at)
+local function has(value, at)
   for _, name in ipairs(at) do
-    if type(document) ~= "table" then return false end
-    document = document[math.tointeger(tonumber(name)) or name]
+    if type(value) ~= "table" then return false end
+    local member = value[name]
+    -- Of a list, its first member is 1.
+    if member == nil then member = value[math.tointeger(tonumber(name))] end
+    value = member
   end
-  return document ~= nil and document ~= json.null
+  return value ~= nil and value ~= json.null
 end
 
 -- Why a message is not fit to go on; nil: it is.

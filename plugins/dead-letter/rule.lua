@@ -71,12 +71,15 @@ function R.on_undelivered(msg, why, ctx)
   if not letter or letter.known and not letter.known[why] or msg.retain and why == "no subscriber" then return end
   local props = msg.props
   local attempts, fields, due = letters.attempts(props), nil, ctx.now
-  if why == "no subscriber" and attempts >= 0 and attempts < letter.retries and msg.payload ~= "" then
+  local wait = letter.wait * 2 ^ math.max(0, attempts)
+  -- One that would have expired by then waits for nothing.
+  local lasts = not msg.expiry or msg.expiry - wait >= 1
+  if why == "no subscriber" and attempts >= 0 and attempts < letter.retries and msg.payload ~= "" and lasts then
     fields = letters.fields(msg, props, {
       ["dead-letter-attempts"] = tostring(attempts + 1),
       ["dead-letter-sender"] = msg.sender and msg.sender.uid ~= "" and letters.plain(msg.sender.uid) or nil,
     })
-    due = ctx.now + letter.wait * 2 ^ attempts
+    due, fields.expiry = ctx.now + wait, msg.expiry and math.floor(msg.expiry - wait)
   else
     fields = letters.dead(msg, letter, why, ctx.now)
   end
@@ -87,6 +90,8 @@ function R.on_tick(ctx)
   local found, given_up = waiting.due(ctx.now)
   if given_up then count("lost") end
   for _, each in ipairs(found) do
+    -- A call may come late.
+    if each.expiry then each.fields.expiry = math.max(1, math.floor(each.expiry - (ctx.now - each.due))) end
     local made, message = pcall(route.message, each.fields)
     if made then ctx:emit(message) else count("lost") end
   end

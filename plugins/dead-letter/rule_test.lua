@@ -133,6 +133,8 @@ return {
     end
     t:eq(reason('{"order":{"id":1},"lines":[]}'), "without lines.1")
     t:eq(t:message({ topic = "dead", payload = "text" }).verdict, "unmatched")
+    with(t, { topic = "orders/+", needs = { "years.2026" } })
+    t:eq({ reason('{"years":{"2026":5}}'), reason('{"years":{}}') }, { "pass", "without years.2026" })
   end,
 
   ["puts it into an envelope for clients without properties"] = function(t)
@@ -165,6 +167,40 @@ return {
     lost(t, "no subscriber", { payload = "" })
     local out = sent(t)
     t:eq({ out[1].topic, json.decode(out[1].payload).payload }, { "dead", "" })
+  end,
+
+  ["does not make a message's life longer by trying again"] = function(t)
+    with(t, { retries = 5, wait = "3s" })
+    lost(t, "no subscriber", { expiry = 10 })
+    local out = sent(t, 4)
+    t:eq({ out[1].topic, out[1].expiry }, { "orders/1", 6 })
+    lost(t, "no subscriber", { expiry = 1 })
+    out = sent(t)
+    t:eq({ out[1].topic, out[1].expiry, prop(out[1], "reason") }, { "dead", nil, "no subscriber" })
+    lost(t, "no subscriber", { expiry = 3 })
+    t:eq(sent(t)[1].topic, "dead", "it would have expired by then")
+  end,
+
+  ["makes letters of messages with as many properties as there may be, and of any topic and sender"] = function(t)
+    with(t, { topic = "orders/+", json = true })
+    local many = {}
+    for i = 1, 1022 do many[i] = { name = "a" .. i, value = "b" } end
+    local odd = { "a\nb", "\1", "\x7f", "\u{85}", "\u{FFFE}", "\u{1FFFF}", "\u{FDD0}" }
+    for _, text in ipairs(odd) do
+      local plain = text:gsub("[^\x20-\x7e]", "?")
+      local message = { topic = "orders/" .. text, payload = "x", props = many, sender = { uid = text } }
+      lost(t, "no subscriber", message)
+      local out = sent(t)
+      t:eq({ #out, #out[1].props, prop(out[1], "topic"), prop(out[1], "sender") }, { 1, 1024, "orders/" .. plain, plain }, text)
+      out = t:message(message)
+      t:eq({ out.error, out.topic, prop(out, "topic") }, { nil, "dead", "orders/" .. plain }, text)
+    end
+    with(t, { topic = "orders/+", retries = 1 })
+    lost(t, "no subscriber", { topic = "orders/a\nb", props = many })
+    local out = sent(t, 9)
+    t:eq({ #out, out[1].topic }, { 1, "orders/a\nb" })
+    lost(t, "gone", { topic = "orders/é" })
+    t:eq(prop(sent(t)[1], "topic"), "orders/é")
   end,
 
   ["writes names that no property can have so that it can"] = function(t)

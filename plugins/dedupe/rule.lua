@@ -18,6 +18,7 @@ local R = {
   },
 }
 
+local mark_of = require "mark"
 local streams, full, most, store, name
 local counted = {}
 
@@ -35,37 +36,19 @@ end
 function R.on_load(settings)
   streams, full, name = settings.streams, settings.full, R.name
   store = settings.store == "loop" and kv or shared
-  most = settings.store == "loop" and math.min(settings.most, 9000) or settings.most
+  most = (settings.store == "loop" and math.min(settings.most, 9000) or settings.most) // #streams
+  if most == 0 then error(("settings.most: is less than one for each of the %d streams"):format(#streams), 0) end
+  -- What is remembered belongs to a stream, wherever it stands after a reload.
+  for _, stream in ipairs(streams) do
+    local by = stream.by == "property" and stream.property or stream.by == "field" and table.concat(stream.field, ".") or ""
+    stream.id = hash.sha256(string.pack("s4s4s4s4", stream.topic, stream.by, by, stream.among)):sub(1, 16)
+  end
 end
 
 local function stream_of(topic)
-  for place, stream in ipairs(streams) do
-    if match(topic, stream.topic) then return stream, place end
+  for _, stream in ipairs(streams) do
+    if match(topic, stream.topic) then return stream end
   end
-end
-
--- A field as a text that tells numbers and texts apart, and not 1 and 1.0; nil for what is no plain value.
-local function text_of(value)
-  if type(value) == "string" then return "text " .. value end
-  if math.type(value) == "float" then value = math.tointeger(value) or value end
-  local plain = type(value) == "number" or type(value) == "boolean" or type(value) == "userdata" and value ~= json.null
-  return plain and tostring(value) or nil
-end
-
-local function field(msg, path)
-  local value = msg:json()
-  for _, key in ipairs(path) do
-    if type(value) ~= "table" then return nil end
-    value = value[math.tointeger(tonumber(key)) or key] or value[key]
-  end
-  return text_of(value)
-end
-
-local function mark_of(msg, stream)
-  if stream.by == "payload" then return msg.payload end
-  if stream.by == "key" then return msg.key end
-  if stream.by == "property" then return msg.props[stream.property] end
-  return field(msg, stream.field)
 end
 
 -- The names of this loop's last messages, by their senders and numbers: what nobody got is told as the rules below have made it, and may have
@@ -81,44 +64,44 @@ local function note(msg, key)
 end
 
 -- The name under which a message is remembered; nil where it has nothing to be known by.
-local function name_of(msg, stream, place)
+local function name_of(msg, stream)
   local mark = mark_of(msg, stream)
   if not mark then return nil end
   local among = stream.among == "topic" and msg.topic or ""
   if stream.among == "sender" then among = msg.sender.uid ~= "" and "uid " .. msg.sender.uid or msg.sender.id end
-  return ("%s %s"):format(name, hash.sha256(string.pack("<I4s4s4", place, among, mark)))
+  return ("%s %s"):format(name, hash.sha256(string.pack("s4s4s4", stream.id, among, mark)))
 end
 
 -- Messages are counted by the window in which they came: those of two windows are the most that are remembered now.
-local function room_at(stream, place, now)
-  return ("%s room %d %d"):format(name, place, now // stream.window)
+local function room_at(stream, now)
+  return ("%s room %s %d"):format(name, stream.id, now // stream.window)
 end
 
 -- Whether it is new, and is remembered from now on; "full" where there is no room for it.
-local function remember(key, stream, place, now)
+local function remember(key, stream, now)
   local times = store.incr(key, 1, stream.window)
   if not times then return "full" end
   if times > 1 then return false end
-  local here = store.incr(room_at(stream, place, now), 1, 2 * stream.window)
-  local before = store.get(room_at(stream, place, now - stream.window)) or 0
-  if here and here + before <= most // #streams then return true end
+  local here = store.incr(room_at(stream, now), 1, 2 * stream.window)
+  local before = store.get(room_at(stream, now - stream.window)) or 0
+  if here and here + before <= most then return true end
   store.delete(key)
-  if here then store.incr(room_at(stream, place, now), -1) end
+  if here then store.incr(room_at(stream, now), -1) end
   return "full"
 end
 
 function R.on_message(msg, ctx)
   -- What rules send on has been looked at when it came, and is not its own double.
   if msg.hops > 0 then return end
-  local stream, place = stream_of(msg.topic)
+  local stream = stream_of(msg.topic)
   -- Whose it is is not known: it is nobody's double.
   if stream.among == "sender" and not msg.sender then return end
-  local key = name_of(msg, stream, place)
+  local key = name_of(msg, stream)
   if not key then
     count("missing")
     return stream.missing == "reject" and route.reject("it has no " .. stream.by .. " to know it by") or nil
   end
-  local new = remember(key, stream, place, ctx.now)
+  local new = remember(key, stream, ctx.now)
   if new == "full" then
     count("full")
     return full == "reject" and route.reject("too many messages to remember") or nil
@@ -132,11 +115,11 @@ end
 -- The sender is told that nobody got it, and may send it again.
 function R.on_undelivered(msg, why, ctx)
   if why ~= "no subscriber" then return end
-  local stream, place = stream_of(msg.topic)
+  local stream = stream_of(msg.topic)
   local key = names[ticket(msg)] or older[ticket(msg)]
   if not stream or not key or not store.get(key) then return end
   store.delete(key)
-  store.incr(room_at(stream, place, ctx.now), -1, 2 * stream.window)
+  store.incr(room_at(stream, ctx.now), -1, 2 * stream.window)
 end
 
 return R

@@ -63,6 +63,9 @@ return {
   ["finds a member of a list by its number"] = function(t)
     with(t, { by = "field", field = "items.2.sku" })
     t:eq({ send(t, '{"items":[{},{"sku":"a"}]}'), send(t, '{"items":[1,{"sku":"a"},3]}') }, { "pass", "drop" })
+    t:eq({ send(t, '{"items":{"2":{"sku":false}}}'), send(t, '{"items":[1,{"sku":false}],"n":2}') }, { "pass", "drop" })
+    with(t, { by = "field", field = "flags.1" })
+    t:eq({ send(t, '{"flags":[false]}'), send(t, '{"flags":[false],"n":2}') }, { "pass", "drop" })
   end,
 
   ["refuses what has nothing to be known by where told to"] = function(t)
@@ -160,6 +163,7 @@ return {
       { { streams = { { window = "0s" } } }, "window" },
       { { streams = { { field = "a..b", by = "field" } } }, "a dotted path" },
       { { streams = { {} }, most = 0 }, "most is 0" },
+      { { streams = { { topic = "a" }, { topic = "b" } }, most = 1 }, "settings.dedupe.most: is less than one for each of the 2 streams" },
       { { streams = { { action = "pass" } } }, 'action is "pass"' },
     } do
       local ok, why = t:settings(case[1])

@@ -17,6 +17,7 @@ local function field(value, at)
   for _, name in ipairs(at) do
     if type(value) ~= "table" then return nil end
     local member = value[name]
+    -- Of a list, its first member is 1.
     if member == nil then member = value[math.tointeger(tonumber(name))] end
     value = member
   end

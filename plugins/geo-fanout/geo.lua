@@ -35,8 +35,9 @@ end
 
 -- Row and column of a grid of so many degrees, from the south pole and from -180. The last row and column have what is left.
 function geo.grid(lat, lon, degrees)
-  local rows = math.ceil(180 / degrees)
-  return { tostring(math.min(math.floor((lat + 90) / degrees), rows - 1)), tostring(math.floor((lon + 180) / degrees)) }
+  local rows, columns = math.ceil(180 / degrees), math.ceil(360 / degrees)
+  local row, column = math.floor((lat + 90) / degrees), math.floor((lon + 180) / degrees)
+  return { tostring(math.min(row, rows - 1)), tostring(math.min(column, columns - 1)) }
 end
 
 -- Whether a place is in a circle on the globe: by the great circle, so that neither poles nor -180 matter.

@@ -50,6 +50,7 @@ function R.on_load(settings)
   for i, cell in ipairs(cells) do check(cell.to, { cell = true, levels = true, topic = true }, ("cells[%d].to"):format(i)) end
   for i, region in ipairs(settings.regions or {}) do
     local where = ("regions[%d]"):format(i)
+    if region.name:find("[+#\0]") then error(("settings.%s.name: '%s' can't stand in a topic"):format(where, region.name), 0) end
     check(region.to, { region = true, topic = true }, where .. ".to")
     if (region.circle == nil) == (region.polygon == nil) then error(("settings.%s: has a circle or a polygon, one of them"):format(where), 0) end
     local has = region.circle and geo.circle(region.circle, region.circle.meters) or geo.polygon(region.polygon)
@@ -61,7 +62,10 @@ end
 local function field(value, at)
   for _, name in ipairs(at) do
     if type(value) ~= "table" then return nil end
-    value = value[math.tointeger(tonumber(name)) or name]
+    local member = value[name]
+    -- Of a list, its first member is 1.
+    if member == nil then member = value[math.tointeger(tonumber(name))] end
+    value = member
   end
   return value
 end

@@ -63,6 +63,8 @@ return {
     t:eq(cell(t, 52.52, 13.405), "g/285-386")
     t:eq({ cell(t, -90, -180), cell(t, 90, 179.9) }, { "g/0-360", "g/359-360" })
     t:eq({ cell(t, 0, 0), cell(t, -0.001, -0.001), cell(t, "-0.0", "-0.0") }, { "g/180-360", "g/179-359", "g/180-360" })
+    with(t, { original = false, cells = { { kind = "grid", degrees = 1, to = "g/{cell}" } } })
+    t:eq({ cell(t, 0, "179.99999999999997"), cell(t, 0, 180) }, { "g/90-359", "g/90-0" })
     with(t, { original = false, cells = { { kind = "grid", degrees = 7, to = "g/{levels}" } } })
     t:eq(cell(t, 89.99, 179.99), "g/25/51", "the last have what is left")
   end,
@@ -134,6 +136,8 @@ return {
   ["reads positions of GeoJSON and of user properties"] = function(t)
     with(t, { original = false, lat = "geometry.coordinates.2", lon = "geometry.coordinates.1", cells = { { to = "{cell}", length = 2 } } })
     t:eq((topics(t, 0, 0, { payload = '{"type":"Feature","geometry":{"type":"Point","coordinates":[10.40744,57.64911]}}' })), "u4")
+    with(t, { original = false, lat = "at.42.lat", lon = "at.42.lon", cells = { { to = "{cell}", length = 2 } } })
+    t:eq((topics(t, 0, 0, { payload = '{"at":{"42":{"lat":57.64911,"lon":10.40744}}}' })), "u4")
     with(t, { original = false, from = "properties", cells = { { to = "{cell}", length = 2 } } })
     t:eq((topics(t, 0, 0, { payload = "\xff", props = { lat = "57.64911", lon = "10.4" } })), "u4")
     for _, text in ipairs { "nan", "0x10", "1e1", " 1", "1,5", "", ("1"):rep(60000), "-", "inf" } do
@@ -177,6 +181,7 @@ return {
       { {}, "topics is missing" }, { { topics = { "a" } }, "there are neither cells nor regions" }, { one {}, "regions[0]: has a circle or a polygon" },
       { one { circle = circle, polygon = square(0, 0, 1, 1) }, "one of them" }, { one { circle = { lat = 91, lon = 0, meters = 1 } }, "lat is 91" },
       { one { polygon = { { lat = 0, lon = 0 }, { lat = 1, lon = 1 } } }, "polygon" }, { one { circle = circle, to = "in/#" }, "'in/#' is no topic" },
+      { one { circle = circle, name = "north+sea" }, "name: 'north+sea' can't stand in a topic" },
       { one { circle = circle, to = "{cell}" }, "{cell} means nothing here" }, { { topics = { "a" }, cells = { { to = "x", length = 13 } } }, "length is 13" },
     } do
       local ok, why = t:settings(case[1])

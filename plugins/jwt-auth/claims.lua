@@ -20,6 +20,7 @@ local function claim(claims, at)
   for _, name in ipairs(at) do
     if type(claims) ~= "table" then return nil end
     local member = claims[name]
+    -- Of a list, its first member is 1.
     if member == nil then member = claims[math.tointeger(tonumber(name))] end
     claims = member
   end

@@ -39,7 +39,8 @@ end
 
 local function read_window(window, where)
   local from, to, days = read_time(window.from, where .. ".from"), read_time(window.to, where .. ".to"), {}
-  if from == to then fail(where, "from and to are the same; a whole day is from \"00:00\" to \"24:00\"") end
+  -- One that ends when it begins is never open, except a whole day.
+  if (from - to) % (24 * 60) == 0 and from >= to then fail(where, "from and to are the same; a whole day is from \"00:00\" to \"24:00\"") end
   for _, day in ipairs(window.days or {}) do days[DAYS[day]] = true end
   return { tags = window.tags, from = from, to = to, ends = window.to, days = window.days and days }
 end
@@ -97,7 +98,13 @@ local function is_urgent(push, filter)
   if not urgent.field then return false end
   if #push.payload > MAX_JSON then return false end -- it may take more than the rule's budget to read
   local value = push:json()
-  for _, key in ipairs(urgent.field) do if type(value) == "table" then value = value[key] else return false end end
+  for _, name in ipairs(urgent.field) do
+    if type(value) ~= "table" then return false end
+    local member = value[name]
+    -- Of a list, its first member is 1.
+    if member == nil then member = value[math.tointeger(tonumber(name))] end
+    value = member
+  end
   if value == nil or value == json.null then return false end
   return urgent.values and urgent.values[value] == true or not urgent.values and value ~= false
 end

@@ -112,6 +112,8 @@ return {
     for _, payload in ipairs { '{"meta":{"priority":"low"}}', '{"meta":5}', '{"meta":null}', "{}", "urgent", "[1]", '"urgent"' } do
       t:eq(push(t, {}, payload).verdict, "replace", payload)
     end
+    night(t, { urgent = { field = "flags.2" } })
+    for _, payload in ipairs { '{"flags":[0,true]}', '{"flags":{"2":true}}' } do t:eq(push(t, {}, payload).verdict, "pass", payload) end
     night(t, { urgent = { field = "urgent" } })
     t:eq(push(t, {}, { urgent = true }).verdict, "pass")
     t:eq(push(t, {}, { urgent = false }).verdict, "replace")
@@ -180,6 +182,7 @@ return {
       { window { to = "25:00" }, "windows[0].to: '25:00' is no time" },
       { window { to = "07:60" }, 'windows[0].to is "07:60"; a text that matches' },
       { window { to = "22:00" }, "from and to are the same" },
+      { window { from = "24:00", to = "00:00" }, "from and to are the same" },
       { window { days = { "monday" } }, 'windows[0].days[0] is "monday"; one of mon' },
       { window { days = {} }, "windows[0].days has 0 elements; a list of at least 1" },
       { window { zone = "CET" }, "unknown key zone in" },

@@ -44,6 +44,9 @@ local function change(name, what, tenant, by)
   return tell(name, what, tenant)
 end
 
+-- How many subscriptions of a client are counted.
+function held.subscriptions(id) return clients[id] and clients[id].count or 0 end
+
 function held.has(id, tenant) return clients[id] ~= nil and clients[id].tenant == tenant end
 
 -- A client: counted from now on. One that does not `stay` yet may still be refused by another rule: it is counted for a minute, if there are
@@ -54,13 +57,15 @@ function held.enter(name, id, tenant, stays, ctx)
     if stays then clients[id].until_time = nil end
     return true
   end
+  -- One that registers as another tenant's brings its subscriptions along.
+  local before, moved = clients[id], held.subscriptions(id)
   held.leave(name, id)
   if not stays and last - first + 1 >= MOST_ON_TRIAL then return true end
   if not tenants[tenant] and known >= ctx.settings.remembered then return false end
   local until_time = not stays and ctx.now + ON_TRIAL or nil
-  clients[id] = { tenant = tenant, until_time = until_time, topics = {}, count = 0 }
+  clients[id] = { tenant = tenant, until_time = until_time, topics = before and before.topics or {}, count = moved }
   if until_time then last, arrivals[last + 1] = last + 1, { id = id, until_time = until_time } end
-  if change(name, "connections", tenant, 1) then return true end
+  if change(name, "connections", tenant, 1) and (moved == 0 or change(name, "subscriptions", tenant, moved)) then return true end
   held.leave(name, id)
   return false
 end

@@ -73,9 +73,14 @@ end
 -- A client's place among its tenant's connections; nothing where it has one, or needs none.
 local function enter(conn, tenant, plan, stays, ctx)
   if not plan.connections and not plan.subscriptions then return nil end
-  local id, most = conn.id, plan.connections
-  local full = most and not held.has(id, tenant) and held.count(name, "connections", tenant, ctx) >= most
-  if full then return refuse("reject", "connections", ("its tenant has %d connections"):format(most)) end
+  local id, most, more = conn.id, plan.connections, plan.subscriptions
+  if not held.has(id, tenant) then
+    local full = most and held.count(name, "connections", tenant, ctx) >= most and not whose.takes_over(conn)
+    if full then return refuse("reject", "connections", ("its tenant has %d connections"):format(most)) end
+    local brings = more and held.subscriptions(id) or 0
+    full = brings > 0 and held.count(name, "subscriptions", tenant, ctx) + brings > more
+    if full then return refuse("reject", "subscriptions", ("its tenant has %d subscriptions"):format(more)) end
+  end
   return not held.enter(name, id, tenant, stays, ctx) and refuse("reject", "full", "too many tenants to count") or nil
 end
 

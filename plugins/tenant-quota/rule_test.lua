@@ -116,6 +116,16 @@ return {
     t:ok(lines[1]:find("a tenant is near its quota", 1, true), lines[1])
   end,
 
+  ["logs nothing of what it refuses"] = function(t)
+    with(t, { minute = { messages = 10, bytes = 100 } }, { warn_at = 0.8 })
+    local lines = 0
+    for i = 1, 30 do
+      local _, out = send(t, "ann", ("x"):rep(i <= 7 and 1 or 99))
+      lines = lines + #out.logs
+    end
+    t:eq(lines, 0)
+  end,
+
   ["refuses connections beyond the quota, and takes others when clients go"] = function(t)
     with(t, { connections = 2 })
     t:eq({ connect(t, "ann", "d1").verdict, connect(t, "ann", "d2").verdict }, { "accept", "accept" })

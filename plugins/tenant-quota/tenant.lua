@@ -30,6 +30,13 @@ function tenant.of(conn, topic, set)
   return found ~= "" and found or nil
 end
 
+-- Whether another client goes when this one comes: of MQTT one with the same identifier, of the exchange protocol the same device.
+function tenant.takes_over(conn)
+  for _, one in ipairs(sessions.find { uid = conn.uid }) do
+    if one.connected and one.id ~= conn.id and one.client_id == conn.client_id and one.device == conn.device then return true end
+  end
+end
+
 -- What a tenant, or a topic, is counted by: keys of `shared` have at most 512 bytes.
 function tenant.short(text) return #text <= 200 and text or "sha256:" .. hash.sha256(text) end
 

@@ -5,6 +5,8 @@ local LENGTHS = { { name = "minute", seconds = 60 }, { name = "hour", seconds = 
 
 -- What the call has counted so far: kept from call to call, so that none makes tables.
 local keys, steps, charged = {}, {}, 0
+-- Shares of quotas that the message reaches: told when it is counted for good.
+local reached = {}
 
 local function add(key, by, ttl)
   local sum = shared.incr(key, by, ttl)
@@ -39,17 +41,19 @@ local function add_message(window, tenant, ttl, most, is_named)
   charged = charged - 1
 end
 
--- Whether a limit has room for what the sum has become. `warn` is told when a share of it is reached.
-local function fits(window, what, sum, by, limit, share, warn)
+-- Whether a limit has room for what the sum has become.
+local function fits(window, what, sum, by, limit, share)
   if sum > limit then return false end
-  if sum >= limit * share and sum - by < limit * share then warn(window.name, what, sum, limit) end
+  if sum >= limit * share and sum - by < limit * share then reached[#reached + 1] = { window.name, what, sum, limit } end
   return true
 end
 
--- Counts a message against a plan, which is the tenant's own where `is_named`. Gives nothing where it fits. Else nothing of it is counted, and it gives the window, what there is too
--- much of, and the limit; or "full" where there is no room to count it.
+-- Counts a message against a plan, which is the tenant's own where `is_named`. Gives nothing where it fits, and tells `warn` which shares are
+-- reached. Else nothing of it is counted, and it gives the window, what there is too much of, and the limit; or "full" where there is no room
+-- to count it.
 function windows.charge(name, tenant, plan, is_named, bytes, ctx, warn)
   charged = 0
+  if #reached > 0 then reached = {} end
   for _, window in ipairs(LENGTHS) do
     local limits, wrong = plan[window.name], nil
     if limits then
@@ -59,9 +63,9 @@ function windows.charge(name, tenant, plan, is_named, bytes, ctx, warn)
       if not messages or limits.bytes and not sum then
         give_back()
         return "full"
-      elseif limits.messages and not fits(window, "messages", messages, 1, limits.messages, share, warn) then
+      elseif limits.messages and not fits(window, "messages", messages, 1, limits.messages, share) then
         wrong = "messages"
-      elseif limits.bytes and not fits(window, "bytes", sum, bytes, limits.bytes, share, warn) then
+      elseif limits.bytes and not fits(window, "bytes", sum, bytes, limits.bytes, share) then
         wrong = "bytes"
       end
     end
@@ -70,6 +74,7 @@ function windows.charge(name, tenant, plan, is_named, bytes, ctx, warn)
       return window.name, wrong, limits[wrong]
     end
   end
+  for _, each in ipairs(reached) do warn(table.unpack(each)) end
 end
 
 return windows

@@ -45,9 +45,12 @@ local function template(text, where)
 end
 
 local function field(value, path)
-  for _, key in ipairs(path) do
+  for _, name in ipairs(path) do
     if type(value) ~= "table" then return nil end
-    value = value[key]
+    local member = value[name]
+    -- Of a list, its first member is 1.
+    if member == nil then member = value[math.tointeger(tonumber(name))] end
+    value = member
   end
   return value
 end

@@ -49,6 +49,10 @@ return {
   ["fills templates from the payload, nested too"] = function(t)
     router(t, { { topic = "orders", to = "{customer.region}/orders/{id}" } })
     t:eq(t:message { topic = "orders", payload = { id = 7, customer = { region = "eu" } } }.topic, "eu/orders/7")
+    router(t, { { topic = "orders", to = "{items.2.id}" } })
+    for _, payload in ipairs { '{"items":[1,{"id":"x"}]}', '{"items":{"2":{"id":"x"}}}' } do
+      t:eq(t:message({ topic = "orders", payload = payload }).topic, "x", payload)
+    end
   end,
 
   ["passes a message on where a field is missing, no level, or no JSON"] = function(t)

@@ -111,7 +111,10 @@ local function mark_of(msg, split)
   local value = msg:json()
   for _, name in ipairs(split.field) do
     if type(value) ~= "table" then return nil end
-    value = value[name]
+    local member = value[name]
+    -- Of a list, its first member is 1.
+    if member == nil then member = value[math.tointeger(tonumber(name))] end
+    value = member
   end
   if math.type(value) == "float" then value = math.tointeger(value) or value end
   local plain = type(value) == "string" or type(value) == "number" or type(value) == "boolean" or type(value) == "userdata" and value ~= json.null

@@ -132,6 +132,11 @@ return {
       t:ok(place ~= "pass")
       t:eq(where(t, { payload = '{"order":{"id":' .. pair[2] .. '},"n":1}' }), place)
     end
+    with(t, { by = "field", field = "items.2.id", rest = "pass" })
+    local place = where(t, { payload = '{"items":[1,{"id":7}]}' })
+    t:ok(place ~= "pass")
+    t:eq(where(t, { payload = '{"items":{"2":{"id":7}}}' }), place)
+    with(t, { by = "field", field = "order.id", rest = "pass" })
     local huge = ("k"):rep(60000)
     with(t, { by = "key" })
     t:eq(where(t, { key = huge }), where(t, { key = huge }))

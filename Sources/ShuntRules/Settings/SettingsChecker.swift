@@ -27,7 +27,11 @@ struct SettingsChecker {
         case .array(let values):
             for (index, value) in values.enumerated() {
                 let place = "\(key)[\(index)]"
-                if value == .null { addNull(place, "give it a value, or take it out of the list") } else { unknown(value, at: place, isWhole: isWhole) }
+                guard value != .null else {
+                    addNull(place, "give it a value, or take it out of the list")
+                    continue
+                }
+                unknown(value, at: place, isWhole: isWhole)
             }
         case .object(let values):
             for (name, value) in values.sorted(by: { $0.key < $1.key }) {
