@@ -44,7 +44,7 @@ extension LuaParser {
         let kind: LuaExpression.Kind
         switch (first.kind, first.text) {
         case (.number, _): kind = .number(first.text)
-        case (.text, _): kind = .text(first.text)
+        case (.text, _): kind = first.literal
         case (.keyword, "nil"): kind = .null
         case (.keyword, "true"): kind = .boolean(true)
         case (.keyword, "false"): kind = .boolean(false)
@@ -103,9 +103,9 @@ extension LuaParser {
         }
     }
 
-    private mutating func arguments() throws(LuaSyntaxError) -> [LuaExpression] {
+    private mutating func arguments(help: String? = nil) throws(LuaSyntaxError) -> [LuaExpression] {
         if token.kind == .text {
-            let text = LuaExpression(kind: .text(token.text), offset: token.offset)
+            let text = LuaExpression(kind: token.literal, offset: token.offset)
             try advance()
             return [text]
         }

@@ -69,6 +69,8 @@ public struct LuaTableField {
 public struct LuaExpression {
     public indirect enum Kind {
         case null, boolean(Bool), number(String), text(String), varargs
+        /// A text that is not UTF-8.
+        case bytes([UInt8])
         case function(LuaFunction)
         case name(LuaName)
         case suffixed(LuaExpression, [LuaSuffix])

@@ -21,6 +21,7 @@ enum LiteralChecks {
         init?(_ value: LuaExpression) {
             switch value.kind {
             case .text(let text): self = .text([text], isWhole: true)
+            case .bytes: self = .text([], isWhole: false)
             case .number(let digits): self = .number(digits)
             case .boolean(let isTrue): self = .boolean(isTrue)
             case .table: self = .table
