@@ -151,6 +151,8 @@ extension LuaParser {
 }
 
 extension LuaSuffix {
+    var isField: Bool { if case .field = kind { true } else { false } }
+
     public var isCall: Bool {
         switch kind {
         case .call, .method: true

@@ -296,7 +296,8 @@ struct LuaParser {
         let values = try skip("=") ? try expressions() : []
         for variable in variables { try scopes.add(variable) }
         for (variable, value) in zip(variables, values) {
-            if case .name(let name) = value.kind, name.variable == nil { variable.alias = name.text }
+            guard let (name, _, suffixes) = value.ofGlobal else { continue }
+            if suffixes.count < 2, suffixes.allSatisfy(\.isField) { variable.alias = LuaGlobal(name: name, fields: suffixes) }
         }
         return .local(variables, values)
     }

@@ -80,15 +80,13 @@ extension LintFile {
 
     static func lookup(_ value: LuaExpression) -> (String, Int)? {
         if let (name, offset) = member(value, of: "http") { return ("http.\(name)", offset) }
-        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.global == "resolve",
-            case .call? = suffixes.first?.kind
-        else { return nil }
-        return ("resolve", name.offset)
+        guard let (name, offset, suffixes) = value.ofGlobal, name == "resolve", case .call? = suffixes.first?.kind else { return nil }
+        return ("resolve", offset)
     }
 
     private static func member(_ value: LuaExpression, of library: String) -> (String, Int)? {
-        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let name) = base.kind, name.global == library,
-            suffixes.count > 1, case .field(let function) = suffixes[0].kind, case .call = suffixes[1].kind
+        guard let (name, _, suffixes) = value.ofGlobal, name == library, suffixes.count > 1, case .field(let function) = suffixes[0].kind,
+            case .call = suffixes[1].kind
         else { return nil }
         return (function, suffixes[0].offset)
     }

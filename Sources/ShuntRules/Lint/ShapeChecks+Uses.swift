@@ -40,9 +40,7 @@ extension ShapeChecks {
     /// A verdict or a copy that is made and dropped: its `return` was forgotten.
     private mutating func checkUse(of call: LuaExpression) {
         guard !file.isTest, case .suffixed(let base, let suffixes) = call.kind, let last = suffixes.last else { return }
-        if case .name(let name) = base.kind, name.global == "route", suffixes.count == 2, case .call = last.kind,
-            case .field(let verdict) = suffixes[0].kind, RuleVocabulary.members(of: "route")?.functions.contains(verdict) == true
-        {
+        if let verdict = RuleEffects.verdict(call)?.name, RuleVocabulary.verdicts.contains(verdict) {
             file.find(
                 .warning, .unused, call.offset, "what route.\(verdict) makes is not used: nothing comes of it",
                 help: "return it, or send it besides with ctx:emit")
@@ -54,7 +52,7 @@ extension ShapeChecks {
     // MARK: chains
 
     mutating func check(_ base: LuaExpression, _ suffixes: [LuaSuffix]) {
-        if case .name(let name) = base.kind, let library = name.global { checkLibrary(library, at: name.offset, suffixes) }
+        if let (library, offset, fields) = base.ofGlobal { checkLibrary(library, at: offset, fields + suffixes) }
         for (index, owner) in owners(base, suffixes[...]).dropLast().enumerated() {
             guard let owner else { continue }
             if let shape = RuleVocabulary.classes[owner] {

@@ -149,10 +149,11 @@ struct ShapeChecks {
         var owners: [String?] = []
         var owner: String?
         var rest = suffixes
-        if case .name(let name) = base.kind, let library = name.global {
-            let (type, count) = Self.global(library, suffixes)
-            owners = Array(repeating: nil, count: count)
-            (owner, rest) = (type, suffixes.dropFirst(count))
+        if let (library, _, fields) = base.ofGlobal {
+            let (type, count) = Self.global(library, (fields + suffixes)[...])
+            let taken = max(count - fields.count, 0)
+            owners = Array(repeating: nil, count: taken)
+            (owner, rest) = (type, suffixes.dropFirst(taken))
         } else {
             owner = type(of: base)
         }
