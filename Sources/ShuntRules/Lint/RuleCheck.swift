@@ -78,16 +78,18 @@ public struct RuleCheck {
         }
         let loading = Loading(plugin, limits)
         let meant = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.globalsSetOutside) }
+        let added = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.libraryMembersSet) }
+        let hasSettings = loading.definition.map { $0.schema != nil } ?? true
         var told: Set<String> = []
         for index in files.indices {
             var file = files[index]
-            file.checkNames(meant: meant, told: &told)
+            file.checkNames(meant: meant, hasSettings: hasSettings, told: &told)
             let outline = RuleOutline(file.tree)
             file.checkKeys(outline)
             file.checkFilters()
             file.checkRequires(Set(plugin.sources.map(\.path)))
             let isRule = index == 0 && file.path.hasSuffix("/rule.lua")
-            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()))
+            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()), added: added)
             shapes.run()
             file = shapes.file
             if isRule {
@@ -268,6 +270,28 @@ extension LuaTree {
             case .function(let target, _, _):
                 if case .name(let name) = target.kind, name.variable == nil { names.insert(name.text) }
             default: break
+            }
+        }
+        walker.walk(body)
+        return names
+    }
+}
+
+extension LuaTree {
+    /// What the file adds to the libraries, as `table.contains`.
+    fileprivate var libraryMembersSet: Set<String> {
+        var names: Set<String> = []
+        var walker = LintWalker()
+        walker.statement = { one, _ in
+            let targets: [LuaExpression] =
+                switch one.kind {
+                case .assignment(let targets, _): targets
+                case .function(let target, _, _): [target]
+                default: []
+                }
+            for target in targets {
+                guard let (library, _, suffixes) = target.ofGlobal, suffixes.count == 1, case .field(let name) = suffixes[0].kind else { continue }
+                names.insert("\(library).\(name)")
             }
         }
         walker.walk(body)

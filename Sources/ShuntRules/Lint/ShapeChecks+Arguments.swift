@@ -12,6 +12,7 @@ extension ShapeChecks {
         guard let members = RuleVocabulary.members(of: library) else { return }
         switch first.kind {
         case .field(let name):
+            guard !added.contains("\(library).\(name)") else { return }
             guard !members.functions.contains(name), !members.fields.contains(name) else {
                 guard suffixes.count > 1, case .call(let arguments) = suffixes[1].kind else { return }
                 if let function = RuleVocabulary.function(name, of: library) {
@@ -23,6 +24,7 @@ extension ShapeChecks {
             let what = library == "route" ? "there is no verdict route.\(name)" : "\(library) has no \(name)"
             file.find(.error, .library, first.offset, what, help: LintFile.meant(name, in: members.functions.union(members.fields)))
         case .method(let name, _):
+            guard !added.contains("\(library).\(name)") else { return }
             let isKnown = members.functions.contains(name)
             file.find(
                 .error, isKnown ? .colon : .library, first.offset,

@@ -21,8 +21,11 @@ struct ShapeChecks {
     /// How rules name the objects whose methods are given values.
     static let written = ["shunt.Message": "msg", "shunt.Client": "conn", "shunt.Subscription": "sub", "shunt.Context": "ctx"]
 
-    init(_ file: LintFile, _ outline: RuleOutline) {
-        self.file = file
+    /// What the plugin's files add to the libraries, as `table.contains`.
+    let added: Set<String>
+
+    init(_ file: LintFile, _ outline: RuleOutline, added: Set<String>) {
+        (self.file, self.added) = (file, added)
         // A test may be named as a hook is.
         hooks = file.isTest ? [] : outline.hooks
         calls = LintCalls(file.tree, file.isTest ? RuleOutline(empty: ()) : outline)
