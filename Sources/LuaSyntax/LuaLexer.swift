@@ -7,6 +7,11 @@ struct LuaToken {
     var text: String
     var offset: Int
     var end: Int
+    /// Of a text that is not UTF-8.
+    var bytes: [UInt8]?
+
+    /// The value of a text.
+    var literal: LuaExpression.Kind { bytes.map(LuaExpression.Kind.bytes) ?? .text(text) }
 
     func `is`(_ word: String) -> Bool { (kind == .symbol || kind == .keyword) && text == word }
 
@@ -45,6 +50,12 @@ struct LuaLexer {
 
     private func text(from start: Int) -> String { String(decoding: bytes[start..<at], as: UTF8.self) }
 
+    private func token(_ value: some Collection<UInt8>, from start: Int) -> LuaToken {
+        let text = String(validating: value, as: UTF8.self)
+        return LuaToken(
+            kind: .text, text: text ?? String(decoding: value, as: UTF8.self), offset: start, end: at, bytes: text == nil ? Array(value) : nil)
+    }
+
     mutating func next() throws(LuaSyntaxError) -> LuaToken {
         try skipBlanks()
         let start = at
@@ -57,17 +68,25 @@ struct LuaLexer {
         if byte.isDigit || byte == UInt8(ascii: "."), byte.isDigit || peek(1)?.isDigit == true { return try number() }
         if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") { return try quoted(byte) }
         if byte == UInt8(ascii: "["), let level = bracketLevel() {
-            let value = try long(level, "text", from: start)
-            return LuaToken(kind: .text, text: value, offset: start, end: at)
+            return token(try long(level, "text", from: start), from: start)
         }
         for symbol in Self.symbols where byte == symbol[0] && bytes[at...].starts(with: symbol) {
             at += symbol.count
             return LuaToken(kind: .symbol, text: text(from: start), offset: start, end: at)
         }
-        let isPlain = byte > 32 && byte < 127
+        let character = byte < 32 || byte == 127 ? nil : scalar()
+        let isPlain = byte < 128
+        let shown = character.map { "'\($0)'" } ?? "byte \(byte)"
         throw LuaSyntaxError(
-            "Lua has no \(isPlain ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte) outside of texts")", at: start,
-            help: LuaHints.byte(byte, next: peek(1)))
+            "Lua has no \(shown)\(isPlain && character != nil ? "" : " outside of texts")", at: start,
+            help: character.flatMap { LuaHints.character($0, next: peek(1)) })
+    }
+
+    /// The character that begins here; nil where none does.
+    private func scalar() -> Unicode.Scalar? {
+        (1...4).lazy.compactMap { count in
+            at + count <= bytes.count ? String(validating: bytes[at..<(at + count)], as: UTF8.self)?.unicodeScalars.first : nil
+        }.first
     }
 
     private mutating func skipBlanks() throws(LuaSyntaxError) {
@@ -98,7 +117,7 @@ struct LuaLexer {
         return peek(1 + level) == UInt8(ascii: "[") ? level : nil
     }
 
-    private mutating func long(_ level: Int, _ what: String, from start: Int) throws(LuaSyntaxError) -> String {
+    private mutating func long(_ level: Int, _ what: String, from start: Int) throws(LuaSyntaxError) -> ArraySlice<UInt8> {
         at += level + 2
         let first = at
         while let byte = peek() {
@@ -108,7 +127,7 @@ struct LuaLexer {
             while peek(count) == UInt8(ascii: "=") { count += 1 }
             if count == level, peek(count) == UInt8(ascii: "]") {
                 defer { at += count + 1 }
-                return String(decoding: bytes[first..<(at - 1)], as: UTF8.self)
+                return bytes[first..<(at - 1)]
             }
             at += count
         }
@@ -161,7 +180,7 @@ struct LuaLexer {
         at += 1
         while let byte = peek() {
             at += 1
-            if byte == quote { return LuaToken(kind: .text, text: String(decoding: value, as: UTF8.self), offset: start, end: at) }
+            if byte == quote { return token(value, from: start) }
             if byte == 10 || byte == 13 { break }
             if byte == UInt8(ascii: "\\") { try escape(&value) } else { value.append(byte) }
         }
@@ -210,7 +229,19 @@ struct LuaLexer {
         }
         guard count > 0, peek() == UInt8(ascii: "}") else { throw LuaSyntaxError("\\u needs a number in braces, as in \\u{20AC}", at: start) }
         at += 1
-        value += Array(String(Unicode.Scalar(UInt32(code)).map(Character.init) ?? "\u{FFFD}").utf8)
+        value += Self.encoded(code)
+    }
+
+    /// In UTF-8 as Lua writes it: also codes that are no characters.
+    private static func encoded(_ code: Int) -> [UInt8] {
+        guard code >= 0x80 else { return [UInt8(code)] }
+        var (rest, first) = (code, 0x3F)
+        var bytes: [UInt8] = []
+        repeat {
+            bytes.append(UInt8(0x80 | rest & 0x3F))
+            (rest, first) = (rest >> 6, first >> 1)
+        } while rest > first
+        return [UInt8(truncatingIfNeeded: ~first << 1 | rest)] + bytes.reversed()
     }
 }
 

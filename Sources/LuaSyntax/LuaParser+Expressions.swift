@@ -44,7 +44,7 @@ extension LuaParser {
         let kind: LuaExpression.Kind
         switch (first.kind, first.text) {
         case (.number, _): kind = .number(first.text)
-        case (.text, _): kind = .text(first.text)
+        case (.text, _): kind = first.literal
         case (.keyword, "nil"): kind = .null
         case (.keyword, "true"): kind = .boolean(true)
         case (.keyword, "false"): kind = .boolean(false)
@@ -73,7 +73,8 @@ extension LuaParser {
         } else {
             throw LuaSyntaxError(
                 "\(first.shown) stands where a value or a statement should begin", at: first.offset,
-                help: first.kind == .symbol ? LuaHints.sign(first.text, before: before, next: byteAfterToken) : nil)
+                help: first.kind == .symbol || first.kind == .keyword
+                    ? LuaHints.sign(first.text, before: before, next: byteAfterToken) ?? (first.is("}") || first.is(")") ? elseIfHint : nil) : nil)
         }
         var suffixes: [LuaSuffix] = []
         while let suffix = try suffix() { suffixes.append(suffix) }
@@ -97,20 +98,20 @@ extension LuaParser {
         case ":":
             try advance()
             let method = try name()
-            return LuaSuffix(kind: .method(method.text, try arguments()), offset: method.offset)
+            return LuaSuffix(kind: .method(method.text, try arguments(help: LuaHints.colon)), offset: method.offset)
         case "(", "{": return LuaSuffix(kind: .call(try arguments()), offset: first.offset)
         default: return nil
         }
     }
 
-    private mutating func arguments() throws(LuaSyntaxError) -> [LuaExpression] {
+    private mutating func arguments(help: String? = nil) throws(LuaSyntaxError) -> [LuaExpression] {
         if token.kind == .text {
-            let text = LuaExpression(kind: .text(token.text), offset: token.offset)
+            let text = LuaExpression(kind: token.literal, offset: token.offset)
             try advance()
             return [text]
         }
         if token.is("{") { return [try table()] }
-        try expect("(", ": a call's arguments")
+        try expect("(", ": a call's arguments", help: help)
         let list = token.is(")") ? [] : try expressions()
         try expect(")", "")
         return list
@@ -151,6 +152,8 @@ extension LuaParser {
 }
 
 extension LuaSuffix {
+    var isField: Bool { if case .field = kind { true } else { false } }
+
     public var isCall: Bool {
         switch kind {
         case .call, .method: true

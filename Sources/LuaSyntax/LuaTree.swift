@@ -14,8 +14,8 @@ public final class LuaVariable {
     public internal(set) var reads = 0
     /// Where it is given another value.
     public internal(set) var writes: [Int] = []
-    /// The global that it is given where it is declared: `local r = route`.
-    public internal(set) var alias: String?
+    /// The global that it is given where it is declared: `local r = route`, `local drop = route.drop`.
+    public internal(set) var alias: LuaGlobal?
     /// A function inside of its own uses it.
     public internal(set) var isCaptured = false
 
@@ -36,8 +36,21 @@ public struct LuaName {
     /// The global that it stands for: the one of its own name, or the one that a local holds for good.
     public var global: String? {
         guard let variable else { return text }
+        guard variable.writes.isEmpty, let alias = variable.alias, alias.fields.isEmpty else { return nil }
+        return alias.name
+    }
+
+    /// The same with the fields that a local holds for good.
+    var origin: LuaGlobal? {
+        guard let variable else { return LuaGlobal(name: text, fields: []) }
         return variable.writes.isEmpty ? variable.alias : nil
     }
+}
+
+/// A global, or what stands in it: `route.drop`.
+public struct LuaGlobal {
+    public let name: String
+    public let fields: [LuaSuffix]
 }
 
 /// What follows a value: a chain of them is a list, so that no tree is deeper than the parser's bound.
@@ -69,6 +82,8 @@ public struct LuaTableField {
 public struct LuaExpression {
     public indirect enum Kind {
         case null, boolean(Bool), number(String), text(String), varargs
+        /// A text that is not UTF-8.
+        case bytes([UInt8])
         case function(LuaFunction)
         case name(LuaName)
         case suffixed(LuaExpression, [LuaSuffix])
@@ -81,6 +96,22 @@ public struct LuaExpression {
 
     public let kind: Kind
     public let offset: Int
+}
+
+extension LuaExpression {
+    /// The global that it begins with, and what follows; locals that hold the global, or a field of it, for good are seen through: the field
+    /// then stands where the local does.
+    public var ofGlobal: (name: String, offset: Int, suffixes: [LuaSuffix])? {
+        switch kind {
+        case .name(let name):
+            guard let origin = name.origin else { return nil }
+            return (origin.name, name.offset, origin.fields.map { LuaSuffix(kind: $0.kind, offset: name.offset) })
+        case .suffixed(let base, let suffixes):
+            guard case .name = base.kind, let (name, offset, fields) = base.ofGlobal else { return nil }
+            return (name, offset, fields + suffixes)
+        default: return nil
+        }
+    }
 }
 
 public struct LuaOperation {

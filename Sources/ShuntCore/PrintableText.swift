@@ -24,7 +24,20 @@ public enum PrintableText {
         return String(result)
     }
 
-    /// The same within JSON, where such characters only stand in strings: `\u202e`.
+    /// The text of bytes as it is, where what is no UTF-8 is escaped: `gr\xf6\xdfe`.
+    public static func text(of bytes: [UInt8]) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        var text = ""
+        var rest = bytes[...]
+        while let byte = rest.first {
+            let length = (1...4).first { $0 <= rest.count && String(validating: rest.prefix($0), as: UTF8.self) != nil }
+            text += length.map { String(decoding: rest.prefix($0), as: UTF8.self) } ?? "\\x" + String(byte, radix: 16)
+            rest = rest.dropFirst(length ?? 1)
+        }
+        return text
+    }
+
+    /// What ``of(_:keepingLines:)`` gives within JSON, where such characters only stand in strings: `\u202e`.
     public static func json(_ text: String) -> String {
         guard text.utf8.contains(where: { $0 >= 0x7F }) else { return text }
         var result = String.UnicodeScalarView()

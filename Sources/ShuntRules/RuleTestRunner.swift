@@ -52,7 +52,7 @@ public struct RuleTestRunner: Sendable {
             let twice = repeated()
             for test in try session().tests where isWanted(test.name) {
                 let start = ContinuousClock.now
-                let failure = twice[test.name] ?? run(test)
+                let failure = twice[test.key] ?? run(test)
                 results.append(RuleTestResult(name: test.name, failure: failure, seconds: (ContinuousClock.now - start) / .seconds(1)))
                 if results.last.map(isLast) ?? false { break }
             }
@@ -63,14 +63,14 @@ public struct RuleTestRunner: Sendable {
     }
 
     /// The errors of tests that share a name, by that name: Lua keeps only the last of them.
-    private func repeated() -> [String: ShuntError] {
+    private func repeated() -> [[UInt8]: ShuntError] {
         guard let test = plugin.test, let tree = try? LuaTree(LuaSource(test.text)) else { return [:] }
         func location(_ offset: Int) -> String {
             let place = tree.source.place(offset)
             return "\(plugin.directory)/\(test.path):\(place.line):\(place.column)"
         }
         return RepeatedKey.tests(in: tree).reduce(into: [:]) { errors, key in
-            errors[key.name] = ShuntError(
+            errors[key.name.bytes] = ShuntError(
                 .ruleInvalid, "a second test has this name: only the last one would run", at: location(key.offset),
                 help: "another name; the first: \(location(key.first))")
         }
@@ -97,18 +97,7 @@ private struct NamedTest {
 
     init(_ key: [UInt8]) {
         self.key = key
-        name = String(validating: key, as: UTF8.self) ?? Self.escaped(key)
-    }
-
-    private static func escaped(_ key: [UInt8]) -> String {
-        var text = ""
-        var rest = key[...]
-        while let byte = rest.first {
-            let length = (1...4).first { $0 <= rest.count && String(validating: rest.prefix($0), as: UTF8.self) != nil }
-            text += length.map { String(decoding: rest.prefix($0), as: UTF8.self) } ?? "\\x" + String(byte, radix: 16)
-            rest = rest.dropFirst(length ?? 1)
-        }
-        return text
+        name = PrintableText.text(of: key)
     }
 }
 

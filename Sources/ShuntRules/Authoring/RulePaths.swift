@@ -26,7 +26,7 @@ public struct RulePaths: Sendable {
 
     public init(_ paths: [String]) { self.paths = paths.map(Self.folder) }
 
-    /// The folders of the plugins.
+    /// The folders of the plugins, each once.
     public func directories() throws(ShuntError) -> [String] {
         var found: [String] = []
         for path in paths {
@@ -34,7 +34,15 @@ public struct RulePaths: Sendable {
             // In a folder of plugins, a plugin's folder without a rule.lua gets a warning.
             found += names.isEmpty ? [path] : try RulePlugin.folders(in: path).map { "\(path)/\($0)" }
         }
-        return found
+        var known: Set<String> = []
+        return found.filter { known.insert(Self.resolved($0)).inserted }
+    }
+
+    /// Without links and dots; as it is where it can't be resolved.
+    private static func resolved(_ path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real)
     }
 
     /// The Lua files of the plugins as they are now, those of plugins that are new too; nothing where the folders can't be read.

@@ -50,6 +50,7 @@ struct GuardText {
         case .boolean(let isTrue): return "\(isTrue)"
         case .number(let digits): return digits
         case .text(let text): return "'\(text)'"
+        case .bytes(let bytes): return "\(bytes)"
         case .parenthesis(let inner): return text(inner, depth + 1)
         case .unary(let sign, let inner): return text(inner, depth + 1).map { "(\(sign) \($0))" }
         case .operations(let first, let rest):

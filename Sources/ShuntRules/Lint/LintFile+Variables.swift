@@ -3,8 +3,10 @@ import ShuntCore
 
 /// Names: globals, what nobody reads, what hides another, what is never reached.
 extension LintFile {
-    /// - Parameter meant: the globals that the plugin's files set outside of functions.
-    mutating func checkNames(meant: Set<String>, told: inout Set<String>) {
+    /// - Parameters:
+    ///   - meant: the globals that the plugin's files set outside of functions.
+    ///   - hasSettings: whether the rule says what its settings are, or may do so.
+    mutating func checkNames(meant: Set<String>, hasSettings: Bool, told: inout Set<String>) {
         var reads: [LuaName] = []
         var writes: [LuaName] = []
         var targets: Set<Int> = []
@@ -48,73 +50,11 @@ extension LintFile {
             }
         }
         walker.walk(tree.body)
-        checkGlobals(reads: reads, writes: writes, meant: meant, told: &told)
+        checkGlobals(reads: reads, writes: writes, meant: meant, hasSettings: hasSettings, told: &told)
         for offset in empties { find(.warning, .empty, offset, "nothing is done here", help: "a condition that does nothing can go") }
         for offset in after { find(.warning, .unreachable, offset, "this is never reached") }
         checkVariables()
         checkParameters(of: signatures)
-    }
-
-    private mutating func checkGlobals(reads: [LuaName], writes: [LuaName], meant: Set<String>, told: inout Set<String>) {
-        for write in writes where !meant.contains(write.text) && !isTest && told.insert(write.text).inserted {
-            find(
-                .warning, .global, write.offset, "a function sets the global \(write.text), which keeps its value for the next message",
-                help: "local, or set at the top of the file where that is meant")
-        }
-        var known = RuleVocabulary.globals.union(meant).union(writes.map(\.text)).union(told)
-        let hasSettings = RuleOutline(tree).value("settings") != nil
-        // They are there while the files load, which functions may do, too.
-        if hasSettings { known.formUnion(RuleVocabulary.settingWords) }
-        let given = givenNames()
-        var locals: [String: [LuaVariable]] = [:]
-        for variable in tree.variables { locals[variable.name, default: []].append(variable) }
-        for read in reads where !known.contains(read.text) {
-            if RuleVocabulary.absent.contains(read.text) {
-                find(.error, .global, read.offset, "rules have no \(read.text)", help: "what rules have is in docs/rules.md, Library")
-                continue
-            }
-            if let help = given[read.offset] ?? hint(read, hasSettings, locals[read.text] ?? []) {
-                find(.error, .global, read.offset, "nothing sets the global \(read.text)", help: help)
-                continue
-            }
-            let seen = known.union(tree.variables.map(\.name)).subtracting([read.text])
-            find(
-                .error, .global, read.offset, "nothing sets the global \(read.text)",
-                help: Suggestion.closest(to: read.text, in: seen.sorted()).map { "did you mean \($0)?" }
-                    ?? "a local must be declared before it is used")
-        }
-    }
-
-    /// In hooks, the globals that have the name of what the hook is given, by their offset, with what to write.
-    private func givenNames() -> [Int: String] {
-        var found: [Int: String] = [:]
-        for hook in RuleOutline(tree).hooks where !isTest {
-            guard let function = hook.function, let names = RuleVocabulary.hookParameterNames[hook.name] else { continue }
-            var walker = LintWalker()
-            walker.expression = { one, _ in
-                guard case .name(let name) = one.kind, name.variable == nil, names.contains(name.text) else { return }
-                found[name.offset] = "\(hook.name) is given it: function(\(names.joined(separator: ", ")))"
-            }
-            walker.walk(function.body)
-        }
-        return found
-    }
-
-    /// Words of other languages, and variables that stand elsewhere.
-    /// - Parameter locals: of the same name.
-    private func hint(_ read: LuaName, _ hasSettings: Bool, _ locals: [LuaVariable]) -> String? {
-        switch read.text {
-        case "null", "None", "undefined", "NULL", "Nil", "NIL", "none": return "nil is Lua's word; in JSON it is json.null"
-        case "True", "TRUE": return "true"
-        case "False", "FALSE": return "false"
-        case "continue": return "goto continue, with ::continue:: before the loop's end"
-        default: break
-        }
-        if hasSettings, let word = SettingTypeReader.others[read.text] { return "did you mean \(word)?" }
-        guard let other = locals.last(where: { $0.offset < read.offset }) ?? locals.first else { return nil }
-        let line = tree.source.place(other.offset).line
-        return other.offset > read.offset
-            ? "the local \(read.text) is declared further down, in line \(line)" : "the \(read.text) of line \(line) is not seen here: pass it on"
     }
 
     private mutating func checkVariables() {
@@ -159,27 +99,14 @@ extension LintFile {
     }
 }
 
-extension LuaExpression {
-    /// The global that it is, as the target of an assignment: `count`, `_G.count`.
-    var globalTarget: LuaName? {
-        switch kind {
-        case .name(let name): return name.variable == nil ? name : nil
-        case .suffixed(let base, let suffixes):
-            guard case .name(let name) = base.kind, name.global == "_G", suffixes.count == 1, case .field(let field) = suffixes[0].kind else {
-                return nil
-            }
-            return LuaName(text: field, offset: suffixes[0].offset, variable: nil)
-        default: return nil
-        }
-    }
-}
-
 extension LuaStatement {
-    /// What follows is not reached: it returns, or calls `error`.
+    /// What follows is not reached: it returns, calls `error`, or has no end.
     var alwaysReturns: Bool {
         switch kind {
         case .returned: true
         case .block(let block): block.alwaysReturns
+        case .loop(let condition, let block): condition.isConstant(true) && !block.leavesLoop
+        case .repeated(let block, let condition): condition.isConstant(false) && !block.leavesLoop
         case .choice(let cases, let otherwise?, _): otherwise.alwaysReturns && cases.allSatisfy(\.block.alwaysReturns)
         case .call(let call):
             if case .suffixed(let base, let suffixes) = call.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "error" {
@@ -194,4 +121,35 @@ extension LuaStatement {
 
 extension LuaBlock {
     var alwaysReturns: Bool { statements.last?.alwaysReturns ?? false }
+
+    /// Whether what follows a loop with this body may be reached other than by its condition.
+    fileprivate var leavesLoop: Bool {
+        statements.contains { one in
+            switch one.kind {
+            case .broken, .jump: true
+            case .block(let block): block.leavesLoop
+            case .choice(let cases, let otherwise, _): cases.contains { $0.block.leavesLoop } || otherwise?.leavesLoop == true
+            case .loop(_, let block), .repeated(let block, _), .numeric(_, _, let block), .generic(_, _, let block): block.jumps
+            default: false
+            }
+        }
+    }
+
+    private var jumps: Bool {
+        var found = false
+        var walker = LintWalker()
+        walker.statement = { one, depth in if depth == 0, case .jump = one.kind { found = true } }
+        walker.walk(self)
+        return found
+    }
+}
+
+extension LuaExpression {
+    fileprivate func isConstant(_ isTrue: Bool) -> Bool {
+        switch kind {
+        case .boolean(isTrue): true
+        case .parenthesis(let inner): inner.isConstant(isTrue)
+        default: false
+        }
+    }
 }

@@ -26,7 +26,8 @@ struct LintFile {
     /// Keys that are given a value twice.
     mutating func checkKeys(_ outline: RuleOutline) {
         for key in RepeatedKey.all(in: tree, outline, isTest: isTest) {
-            let what = !key.isServed ? "the key \(key.name)" : isTest ? "a test named \"\(PrintableText.of(key.name))\"" : "the hook \(key.name)"
+            let name = PrintableText.of(key.name.shown)
+            let what = !key.isServed ? "the key \(name)" : isTest ? "a test named \"\(name)\"" : "the hook \(name)"
             find(
                 key.isServed ? .error : .warning, .duplicate, key.offset, "\(what) stands here a second time: the first one is lost",
                 help: "the first: \(location(key.first))")

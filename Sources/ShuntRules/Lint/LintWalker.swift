@@ -66,7 +66,7 @@ struct LintWalker {
         case .operations(let first, let rest):
             walk(first, depth)
             rest.forEach { walk($0.right, depth) }
-        case .null, .boolean, .number, .text, .varargs, .name: break
+        case .null, .boolean, .number, .text, .bytes, .varargs, .name: break
         }
     }
 }

@@ -6,10 +6,27 @@ struct LuaAssignments {
     private(set) var values: [ObjectIdentifier: [LuaExpression?]] = [:]
     /// Elements of lists: `list[#list + 1] = x`, `table.insert(list, x)`.
     private(set) var elements: [ObjectIdentifier: [LuaExpression]] = [:]
+    /// Variables that are nil where they are declared.
+    private(set) var undefined: Set<ObjectIdentifier> = []
     /// Fields that are set by their names: `changes.payload = x`.
     private(set) var fields: [ObjectIdentifier: Set<String>] = [:]
     /// The functions that local variables hold for good.
-    let functions: [ObjectIdentifier: LuaFunction]
+    private let functions: [ObjectIdentifier: LuaFunction]
+    /// The functions that a local table is given under a name, once: `local send = {}; function send.all(msg) … end`.
+    private var members: [ObjectIdentifier: [String: [Member]]] = [:]
+
+    private struct Member {
+        /// nil: it is something else.
+        let function: LuaFunction?
+        let isMethod: Bool
+
+        init(function: LuaFunction, isMethod: Bool) { (self.function, self.isMethod) = (function, isMethod) }
+
+        init(_ value: LuaExpression?) {
+            if case .function(let function)? = value?.kind { self.function = function } else { function = nil }
+            isMethod = false
+        }
+    }
 
     init(_ tree: LuaTree) {
         functions = tree.localFunctions.mapValues(\.function)
@@ -33,22 +50,38 @@ struct LuaAssignments {
         switch one.kind {
         case .local(let variables, let given) where !given.isEmpty:
             for (index, variable) in variables.enumerated() { add(variable, index < given.count ? given[index] : nil) }
+        case .local(let variables, _): undefined.formUnion(variables.map(ObjectIdentifier.init))
         case .assignment(let targets, let given):
             for (index, target) in targets.enumerated() { add(target, index < given.count ? given[index] : nil) }
+        case .function(let target, let function, let isMethod):
+            guard case .suffixed(let base, let suffixes) = target.kind, suffixes.count == 1, case .name(let name) = base.kind,
+                let table = name.variable, case .field(let field) = suffixes[0].kind
+            else { return }
+            add(field, of: table, Member(function: function, isMethod: isMethod))
         case .numeric(let variable, _, _): add(variable, nil)
         case .generic(let variables, _, _): variables.forEach { add($0, nil) }
         default: break
         }
     }
 
-    private mutating func add(_ variable: LuaVariable, _ value: LuaExpression?) { values[ObjectIdentifier(variable), default: []].append(value) }
+    private mutating func add(_ variable: LuaVariable, _ value: LuaExpression?) {
+        values[ObjectIdentifier(variable), default: []].append(value)
+        guard case .table(let fields)? = value?.kind else { return }
+        for case (.name(let name), let value) in fields.map({ ($0.key, $0.value) }) { add(name, of: variable, Member(value)) }
+    }
+
+    private mutating func add(_ name: String, of table: LuaVariable, _ member: Member) {
+        members[ObjectIdentifier(table), default: [:]][name, default: []].append(member)
+    }
 
     private mutating func add(_ target: LuaExpression, _ value: LuaExpression?) {
         if case .name(let name) = target.kind, let variable = name.variable { return add(variable, value) }
         guard case .suffixed(let base, let suffixes) = target.kind, suffixes.count == 1, case .name(let name) = base.kind, let table = name.variable
         else { return }
         switch suffixes[0].kind {
-        case .field(let name): fields[ObjectIdentifier(table), default: []].insert(name)
+        case .field(let name):
+            fields[ObjectIdentifier(table), default: []].insert(name)
+            add(name, of: table, Member(value))
         case .index(let key):
             if case .text(let name) = key.kind {
                 fields[ObjectIdentifier(table), default: []].insert(name)
@@ -56,6 +89,24 @@ struct LuaAssignments {
                 elements[ObjectIdentifier(table), default: []].append(value)
             }
         case .call, .method: break
+        }
+    }
+
+    /// The function of the file that is called, what it is given, and how many suffixes the call has.
+    func call(_ one: LuaExpression) -> (function: LuaFunction, arguments: [LuaExpression], count: Int)? {
+        if let (called, arguments) = LintCalls.call(one) { return functions[ObjectIdentifier(called)].map { ($0, arguments, 1) } }
+        guard case .suffixed(let base, let suffixes) = one.kind, case .name(let name) = base.kind, let table = name.variable, table.writes.isEmpty
+        else { return nil }
+        func member(_ name: String, isMethod: Bool) -> LuaFunction? {
+            guard let all = members[ObjectIdentifier(table)]?[name], all.count == 1, all[0].isMethod == isMethod else { return nil }
+            return all[0].function
+        }
+        switch suffixes[0].kind {
+        case .method(let name, let arguments): return member(name, isMethod: true).map { ($0, arguments, 1) }
+        case .field(let name):
+            guard suffixes.count > 1, case .call(let arguments) = suffixes[1].kind else { return nil }
+            return member(name, isMethod: false).map { ($0, arguments, 2) }
+        case .index, .call: return nil
         }
     }
 

@@ -50,9 +50,7 @@ struct MessageFlow {
         walker.walk(function.body)
         for one in all {
             if let verdict = RuleEffects.verdict(one) { read(verdict, one.offset, &scope) }
-            if !scope.isCalled, let (called, arguments) = LintCalls.call(one), let function = file.functions[ObjectIdentifier(called)] {
-                read(function, inner(function, arguments, &scope))
-            }
+            if !scope.isCalled, let (function, arguments, _) = file.call(one) { read(function, inner(function, arguments, &scope)) }
             guard case .suffixed(_, let suffixes) = one.kind, case .method(let name, let arguments)? = suffixes.last?.kind else { continue }
             if name == "emit", !isWill, let sent = arguments.first, held(sent, &scope).contains(.own) { add("ctx:emit", one.offset) }
             guard name == "with" else { continue }
@@ -91,9 +89,7 @@ struct MessageFlow {
         case .parenthesis(let inner): return held(inner, &scope)
         case .table(let fields): return fields.contains { held($0.value, &scope).contains(.own) } ? .list : []
         case .suffixed(let base, let suffixes):
-            if !scope.isCalled, suffixes.count == 1, let (called, arguments) = LintCalls.call(value),
-                let function = file.functions[ObjectIdentifier(called)]
-            {
+            if !scope.isCalled, let (function, arguments, count) = file.call(value), suffixes.count == count {
                 var inner = inner(function, arguments, &scope)
                 return returned(by: function, &inner)
             }

@@ -1,8 +1,44 @@
 import LuaSyntax
+import ShuntCore
 
 /// A key that a file gives a value twice: the first one is lost.
 struct RepeatedKey {
-    let name: String
+    /// A key that is written out. Texts are the same where their bytes are.
+    enum Name: Hashable {
+        case text([UInt8]), number(String), boolean(Bool)
+
+        init?(_ value: LuaExpression) {
+            switch value.kind {
+            case .text(let text): self = .text(Array(text.utf8))
+            case .bytes(let bytes): self = .text(bytes)
+            case .number(let digits): self = .number(digits)
+            case .boolean(let isTrue): self = .boolean(isTrue)
+            default: return nil
+            }
+        }
+
+        init?(_ key: LuaTableField.Key) {
+            switch key {
+            case .name(let name): self = .text(Array(name.utf8))
+            case .value(let value): self.init(value)
+            case .position: return nil
+            }
+        }
+
+        /// As it is written.
+        var shown: String {
+            switch self {
+            case .text(let bytes): PrintableText.text(of: bytes)
+            case .number(let digits): digits
+            case .boolean(let isTrue): "\(isTrue)"
+            }
+        }
+
+        /// Of a text.
+        var bytes: [UInt8] { if case .text(let bytes) = self { bytes } else { [] } }
+    }
+
+    let name: Name
     let offset: Int
     let first: Int
     /// It is a test, or a hook: work is lost.
@@ -21,8 +57,9 @@ extension RepeatedKey {
     /// The tests of a file whose names stand there twice.
     static func tests(in tree: LuaTree) -> [RepeatedKey] { all(in: tree, RuleOutline(tree), isTest: true).filter(\.isServed) }
 
-    private static func isServed(_ name: String, _ value: LuaExpression?, isTest: Bool) -> Bool {
-        guard isTest else { return RuleHook(rawValue: name) != nil }
+    private static func isServed(_ name: Name, _ value: LuaExpression?, isTest: Bool) -> Bool {
+        guard case .text = name else { return false }
+        guard isTest else { return RuleHook(rawValue: name.shown) != nil }
         switch value?.kind {
         case .function, .name, .suffixed, nil: return true
         default: return false
@@ -35,14 +72,14 @@ extension RepeatedKey {
         var walker = LintWalker()
         walker.expression = { one, _ in
             guard case .table(let fields) = one.kind else { return }
-            var firsts: [String: Int] = [:]
+            var firsts: [Name: Int] = [:]
             for field in fields {
-                guard let (key, name) = constant(field.key) else { continue }
-                if let first = firsts[key] {
+                guard let name = Name(field.key) else { continue }
+                if let first = firsts[name] {
                     let served = one.offset == start && isServed(name, field.value, isTest: isTest)
                     found.append(RepeatedKey(name: name, offset: field.offset, first: first, isServed: served))
                 } else {
-                    firsts[key] = field.offset
+                    firsts[name] = field.offset
                 }
             }
         }
@@ -50,30 +87,12 @@ extension RepeatedKey {
         return found
     }
 
-    /// A key for comparisons, in which no two kinds are alike, and its name in a finding.
-    private static func constant(_ key: LuaTableField.Key) -> (key: String, name: String)? {
-        switch key {
-        case .name(let name): ("t" + name, name)
-        case .value(let value): constant(value)
-        case .position: nil
-        }
-    }
-
-    private static func constant(_ value: LuaExpression) -> (key: String, name: String)? {
-        switch value.kind {
-        case .text(let text): ("t" + text, text)
-        case .number(let digits): ("n" + digits, digits)
-        case .boolean(let isTrue): ("b\(isTrue)", "\(isTrue)")
-        default: nil
-        }
-    }
-
     // MARK: assignments
 
     /// What the file's top gives its table's keys one after the other, and nobody reads between.
     private static func assigned(_ tree: LuaTree, _ outline: RuleOutline, isTest: Bool) -> [RepeatedKey] {
         guard let table = outline.table else { return [] }
-        var firsts: [String: Int] = [:]
+        var firsts: [Name: Int] = [:]
         var found: [RepeatedKey] = []
         for statement in tree.body.statements {
             let writes = writes(of: statement, to: table)
@@ -93,7 +112,7 @@ extension RepeatedKey {
     }
 
     private struct Write {
-        var name: String
+        var name: Name
         var offset: Int
         var value: LuaExpression?
         /// It stands in the table as it is made.
@@ -107,7 +126,7 @@ extension RepeatedKey {
                 return []
             }
             return fields.compactMap { field in
-                constant(field.key).map { Write(name: $0.name, offset: field.offset, value: field.value, isInTable: true) }
+                Name(field.key).map { Write(name: $0, offset: field.offset, value: field.value, isInTable: true) }
             }
         case .assignment(let targets, let values):
             return targets.enumerated().compactMap { index, target in
@@ -119,19 +138,19 @@ extension RepeatedKey {
         }
     }
 
-    private static func member(_ value: LuaExpression, of table: LuaVariable) -> (name: String, offset: Int)? {
+    private static func member(_ value: LuaExpression, of table: LuaVariable) -> (name: Name, offset: Int)? {
         guard case .suffixed(let base, let suffixes) = value.kind, suffixes.count == 1, case .name(let owner) = base.kind, owner.variable === table
         else { return nil }
         switch suffixes[0].kind {
-        case .field(let name): return (name, suffixes[0].offset)
-        case .index(let key): return constant(key).map { ($0.name, suffixes[0].offset) }
+        case .field(let name): return (.text(Array(name.utf8)), suffixes[0].offset)
+        case .index(let key): return Name(key).map { ($0, suffixes[0].offset) }
         case .call, .method: return nil
         }
     }
 
     /// The keys that a statement reads, and whether it uses the table itself, so that anything of it may be read.
-    private static func reads(of statement: LuaStatement, from table: LuaVariable, besides writes: Set<Int>) -> (names: [String], isWhole: Bool) {
-        var names: [String] = []
+    private static func reads(of statement: LuaStatement, from table: LuaVariable, besides writes: Set<Int>) -> (names: [Name], isWhole: Bool) {
+        var names: [Name] = []
         var whole = 0
         var walker = LintWalker()
         walker.expression = { one, _ in
@@ -145,7 +164,7 @@ extension RepeatedKey {
                 }
                 guard case .field(let name) = first.kind else { return }
                 whole -= 1
-                names.append(name)
+                names.append(.text(Array(name.utf8)))
             default: break
             }
         }

@@ -25,6 +25,9 @@ public struct RuleCheck {
         let outline: RuleOutline
         let effects: RuleEffects
         let file: LintFile
+
+        /// Nothing of what it decides is applied.
+        var isShadow: Bool { if case .text("shadow")? = outline.value("mode")?.kind { true } else { false } }
     }
 
     public var errors: Int { findings.count { $0.severity == .error } }
@@ -75,16 +78,18 @@ public struct RuleCheck {
         }
         let loading = Loading(plugin, limits)
         let meant = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.globalsSetOutside) }
+        let added = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.libraryMembersSet) }
+        let hasSettings = loading.definition.map { $0.schema != nil } ?? true
         var told: Set<String> = []
         for index in files.indices {
             var file = files[index]
-            file.checkNames(meant: meant, told: &told)
+            file.checkNames(meant: meant, hasSettings: hasSettings, told: &told)
             let outline = RuleOutline(file.tree)
             file.checkKeys(outline)
             file.checkFilters()
             file.checkRequires(Set(plugin.sources.map(\.path)))
             let isRule = index == 0 && file.path.hasSuffix("/rule.lua")
-            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()))
+            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()), added: added)
             shapes.run()
             file = shapes.file
             if isRule {
@@ -184,12 +189,15 @@ public struct RuleCheck {
             var file = LintFile(path: upper.file.path, tree: upper.file.tree, isTest: false)
             file.checkConditions(upper.outline, isRenamed: isRenamed)
             found += file.told()
+            guard !upper.isShadow else { continue }
             isRenamed = isRenamed || upper.effects.renames
             for lower in ordered[(index + 1)...] {
                 found += Self.overlaps(upper, lower)
-                if lower.effects.guards { found += Self.unguarded(upper, lower) }
+                if lower.effects.guards, !lower.isShadow { found += Self.unguarded(upper, lower) }
             }
-            for other in rules where other.name != upper.name && other.effects.guards { found += Self.unguardedWills(upper, other) }
+            for (place, other) in ordered.enumerated() where place != index && other.effects.guards && !other.isShadow {
+                found += Self.unguardedWills(upper, other, isBefore: place < index)
+            }
         }
         return found
     }
@@ -221,9 +229,9 @@ public struct RuleCheck {
         return "\(name) runs before, and \(upper.verdict)s \(what): this rule never \(lower.verdict)s them"
     }
 
-    /// Copies that a rule sends past one that rewrites payloads.
+    /// Copies that a rule sends past one that runs later, and rewrites payloads.
     private static func unguarded(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
-        guard upper.priority > lower.priority, meet(upper, lower) else { return [] }
+        guard meet(upper, lower) else { return [] }
         return upper.effects.copies.map { copy in
             RuleFinding(
                 severity: .warning, kind: .unguarded, location: upper.file.location(copy.offset),
@@ -238,8 +246,8 @@ public struct RuleCheck {
     }
 
     /// Wills that a rule publishes past one that rewrites payloads: whatever their order, as `on_will` comes before `on_message`.
-    private static func unguardedWills(_ rule: Rule, _ other: Rule) -> [RuleFinding] {
-        guard meet(rule, other), !other.effects.guardsWills || other.priority < rule.priority else { return [] }
+    private static func unguardedWills(_ rule: Rule, _ other: Rule, isBefore: Bool) -> [RuleFinding] {
+        guard meet(rule, other), !other.effects.guardsWills || !isBefore else { return [] }
         return rule.effects.willCopies.map { copy in
             RuleFinding(
                 severity: .warning, kind: .unguarded, location: rule.file.location(copy.offset),
@@ -262,6 +270,28 @@ extension LuaTree {
             case .function(let target, _, _):
                 if case .name(let name) = target.kind, name.variable == nil { names.insert(name.text) }
             default: break
+            }
+        }
+        walker.walk(body)
+        return names
+    }
+}
+
+extension LuaTree {
+    /// What the file adds to the libraries, as `table.contains`.
+    fileprivate var libraryMembersSet: Set<String> {
+        var names: Set<String> = []
+        var walker = LintWalker()
+        walker.statement = { one, _ in
+            let targets: [LuaExpression] =
+                switch one.kind {
+                case .assignment(let targets, _): targets
+                case .function(let target, _, _): [target]
+                default: []
+                }
+            for target in targets {
+                guard let (library, _, suffixes) = target.ofGlobal, suffixes.count == 1, case .field(let name) = suffixes[0].kind else { continue }
+                names.insert("\(library).\(name)")
             }
         }
         walker.walk(body)

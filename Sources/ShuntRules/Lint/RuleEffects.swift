@@ -84,8 +84,8 @@ struct RuleEffects {
 
     /// The name and the arguments of `route.NAME(…)`.
     static func verdict(_ value: LuaExpression) -> (name: String, arguments: [LuaExpression])? {
-        guard case .suffixed(let base, let suffixes) = value.kind, case .name(let library) = base.kind, library.global == "route",
-            suffixes.count == 2, case .field(let name) = suffixes[0].kind, case .call(let arguments) = suffixes[1].kind
+        guard let (library, _, suffixes) = value.ofGlobal, library == "route", suffixes.count == 2, case .field(let name) = suffixes[0].kind,
+            case .call(let arguments) = suffixes[1].kind
         else { return nil }
         return (name, arguments)
     }

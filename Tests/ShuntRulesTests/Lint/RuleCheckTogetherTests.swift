@@ -61,6 +61,60 @@ struct RuleCheckTogetherTests {
         #expect(try together(Self.hook("ctx:emit(msg)"), rule).map(\.kind) == [.unguarded])
     }
 
+    @Test("of rules with the same priority the name decides which one runs first")
+    func samePriority() throws {
+        func found(_ first: String, _ second: String) throws -> [RuleFinding] {
+            func rule(_ text: String) -> String { "local R = {}\n\(text)\nreturn R" }
+            let folder = try PluginFolder(["audit/rule.lua": rule(first), "redact/rule.lua": rule(second)])
+            return RuleCheck(["redact", "audit"].map { "\(folder.path)/\($0)" }).findings
+        }
+        let sending = Self.hook("return route.fanout { msg, route.to('audit') }")
+        #expect(try found(sending, Self.guarding).map(\.kind) == [.unguarded])
+        #expect(try found(sending, Self.guarding).first?.help == "give redact a higher priority than 0")
+        #expect(try found(Self.guarding, sending) == [])
+        let both = "local function clean(msg) return msg:with { payload = 'x' } end\nR.on_message, R.on_will = clean, clean"
+        let will = "function R.on_will() return route.done() end"
+        #expect(try found(both, will) == [])
+        #expect(try found(will, both).map(\.kind) == [.unguarded])
+    }
+
+    @Test(
+        "functions under other names, and those in a table, are followed",
+        arguments: [
+            hook("return fanout { msg }", before: "local fanout = route.fanout"),
+            hook("return send.all(msg)", before: "local send = { all = function(m) return route.chat('x', m) end }"),
+            hook("return send.all(msg)", before: "local send = {}\nfunction send.all(m) return route.fanout { m } end"),
+            hook("return send:all(msg)", before: "local send = {}\nfunction send:all(m) return self and route.fanout { m } end"),
+        ])
+    func otherNames(rule: String) throws {
+        #expect(try together(rule, Self.guarding).filter { $0.kind == .unguarded }.count == 1)
+    }
+
+    @Test("a function in a table that is given another one is not known")
+    func replacedMember() throws {
+        let replaced = "local send = {}\nfunction send.all(m) return route.fanout { m } end\nsend.all = function(m) return m end"
+        #expect(try together(Self.hook("return send.all(msg)", before: replaced), Self.guarding).filter { $0.kind == .unguarded } == [])
+    }
+
+    @Test("a rule on trial as a shadow decides nothing")
+    func shadows() throws {
+        func shadow(_ text: String) -> String { "R.mode = 'shadow'\n" + text }
+        let (dropping, sending) = (Self.hook("return route.drop()"), Self.hook("ctx:emit(msg)"))
+        #expect(try together(dropping, dropping).map(\.kind) == [.overlap])
+        #expect(try together(shadow(dropping), dropping) == [])
+        #expect(try together(sending, Self.guarding).map(\.kind) == [.unguarded])
+        #expect(try together(shadow(sending), Self.guarding) == [])
+        #expect(try together(sending, shadow(Self.guarding)) == [])
+        #expect(try together(sending, Self.guarding.replacing("function R", with: "R.mode = 'canary'\nfunction R")).map(\.kind) == [.unguarded])
+    }
+
+    @Test("a folder that is named twice is one plugin")
+    func namedTwice() throws {
+        let folder = try PluginFolder(["red/rule.lua": "return { on_message = function() return route.drop() end }"])
+        let paths = RulePaths([folder.path, folder.path + "/red", folder.path + "/red/../red/rule.lua"])
+        #expect(try paths.directories() == [folder.path + "/red"])
+    }
+
     @Test("a will that is published without its topic's rules is told, whichever rule is first")
     func wills() throws {
         let will = "function R.on_will(msg) if msg.retain then return route.done() end end"
