@@ -7,10 +7,12 @@
 
 #include <stdlib.h>
 
-/// What is said of a larger payload is not compared with it, which would take more than a millisecond: it is hidden, except what stands
+/// What is said of a larger payload is not compared with it, which would take some milliseconds: it is hidden, except what stands
 /// in the rule's own files, in the topic or in Lua's errors. Of such a text no more than so many runs are looked for there. For all texts of
 /// a call so many bytes of these are searched, about two milliseconds; what comes after that counts as in none of them.
-enum { RUN = 8, SHORTEST = 4, FILTER_BITS = 16, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096, MOST_SEARCHED = 16 << 20 };
+enum { RUN = 8, SHORTEST = 4, MOST_COMPARED = 512 * 1024, MOST_KNOWN = 4096, MOST_SEARCHED = 4 << 20 };
+/// Bits of the filter for each place of the table, which is at most half full.
+enum { FILTER_BITS = 4 };
 
 /// What Lua's errors say besides names and values.
 static const char lua_errors[] =
@@ -30,14 +32,19 @@ struct guard_run {
     bool used, found;
 };
 
-/// Enough to tell that a run was not said, which is so of nearly all.
-static uint64_t filter_bit(uint64_t seed, uint64_t run) {
-    return ((run ^ seed) * 0x9E3779B97F4A7C15u) >> (64 - FILTER_BITS);
-}
+static uint64_t mixed(const payload_guard *guard, uint64_t run) { return (run ^ guard->seed) * 0x9E3779B97F4A7C15u; }
 
 static size_t place_of(const payload_guard *guard, uint64_t run) {
-    run = (run ^ guard->seed) * 0x9E3779B97F4A7C15u;
+    run = mixed(guard, run);
     return (run ^ run >> 32) * 0xD6E8FEB86659FD93u >> 32 & guard->mask;
+}
+
+/// A run has two bits in one word of the filter: enough to tell that it was not said, which is so of nearly all.
+static uint64_t *filter_word(const payload_guard *guard, uint64_t run) { return &guard->filter[mixed(guard, run) >> (64 - guard->filter_log)]; }
+
+static uint64_t filter_bits(const payload_guard *guard, uint64_t run) {
+    uint64_t rest = mixed(guard, run) << guard->filter_log;
+    return (uint64_t)1 << (rest >> 58) | (uint64_t)1 << (rest >> 52 & 63);
 }
 
 // MARK: escapes
@@ -55,7 +62,10 @@ static bool read_unit(const char *at, const char *end, uint32_t *unit) {
 
 /// Undoes the escape at a place. - Returns: its length; 0 where there is none.
 static size_t undo_one(const char *at, const char *end, char *out, size_t *written) {
-    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    if (*at != '\\') { return 0; }
+    static const char values[256] = {
+        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t',
+    };
     uint32_t code, low;
     if (read_unit(at, end, &code)) {
         bool pair = code >= 0xD800 && code < 0xDC00 && read_unit(at + 6, end, &low) && low >= 0xDC00 && low < 0xE000;
@@ -63,9 +73,8 @@ static size_t undo_one(const char *at, const char *end, char *out, size_t *writt
         *written = utf8_encode(code, out);
         return pair ? 12 : 6;
     }
-    const char *name = end - at < 2 || at[1] == 0 ? NULL : strchr(names, at[1]);
-    if (name == NULL) { return 0; }
-    *out = values[name - names];
+    *out = end - at < 2 ? 0 : values[(unsigned char)at[1]];
+    if (*out == 0) { return 0; }
     *written = 1;
     return 2;
 }
@@ -78,16 +87,11 @@ static shunt_bytes undo(payload_guard *guard, shunt_bytes text) {
     guard->failed |= result == NULL;
     if (result == NULL) { return (shunt_bytes){0}; }
     while (at < end) {
-        const char *next = memchr(at, '\\', (size_t)(end - at));
-        size_t plain = (size_t)((next == NULL ? end : next) - at), written;
-        memcpy(out, at, plain);
-        out += plain;
-        at += plain;
-        if (at == end) { break; }
-        size_t length = undo_one(at, end, out, &written);
+        size_t written = 1, length = undo_one(at, end, out, &written);
         if (length == 0) {
-            *out = *at;
-            length = written = 1;
+            const char *next = memchr(at + 1, '\\', (size_t)(end - at - 1));
+            written = length = (size_t)((next == NULL ? end : next) - at);
+            memcpy(out, at, length);
         }
         out += written;
         at += length;
@@ -109,25 +113,35 @@ static uint64_t run_at(const char *text, size_t offset) {
     return run;
 }
 
-static void add_runs(payload_guard *guard, uint64_t *filter, shunt_bytes text) {
-    const uint64_t seed = guard->seed;
+static void add_runs(payload_guard *guard, shunt_bytes text) {
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        uint64_t run = run_at(text.start, i), bit = filter_bit(seed, run);
-        guard_run *place = find(guard, run);
-        *place = (guard_run){.bytes = run, .used = true};
-        filter[bit >> 6] |= (uint64_t)1 << (bit & 63);
+        uint64_t run = run_at(text.start, i);
+        *find(guard, run) = (guard_run){.bytes = run, .used = true};
+        *filter_word(guard, run) |= filter_bits(guard, run);
     }
 }
 
-static void mark_runs(payload_guard *guard, const uint64_t *filter, shunt_bytes payload) {
-    const uint64_t seed = guard->seed;
-    const char *text = payload.start;
+static void mark_runs(payload_guard *guard, shunt_bytes payload) {
+    // A copy: what is written below can't be in it.
+    const payload_guard fixed = *guard;
     for (size_t i = 0; i + RUN <= payload.count; i++) {
-        uint64_t run = run_at(text, i), bit = filter_bit(seed, run);
-        if ((filter[bit >> 6] >> (bit & 63) & 1) == 0) { continue; }
-        guard_run *place = find(guard, run);
-        place->found |= place->used;
+        uint64_t run = run_at(payload.start, i);
+        if ((~*filter_word(&fixed, run) & filter_bits(&fixed, run)) != 0) { continue; }
+        guard_run *place = find(&fixed, run);
+        if (place->used) { place->found = true; }
     }
+}
+
+/// Makes room for the runs of a text of so many bytes.
+static void make_runs(payload_guard *guard, size_t count) {
+    size_t size = 64;
+    while (size < 2 * count) { size *= 2; }
+    size_t words = size * FILTER_BITS / 64;
+    guard->mask = size - 1;
+    guard->filter_log = __builtin_ctzll(words);
+    guard->runs = calloc(1, size * sizeof *guard->runs + words * sizeof *guard->filter);
+    guard->filter = guard->runs == NULL ? NULL : (uint64_t *)(guard->runs + size);
+    guard->failed |= guard->runs == NULL;
 }
 
 static bool is_punctuation(char byte) { return memchr("{}[]\",: \\", byte, 9) != NULL; }
@@ -200,19 +214,14 @@ void guard_open(payload_guard *guard, const shunt_host *host, const shunt_rule *
     guard->undone = undo(guard, guard->plain);
     guard->secret_undone = undo(guard, guard->secret);
     shunt_bytes said_undone = undo(guard, said);
-    uint64_t filter[(1 << FILTER_BITS) / 64] = {0};
-    size_t size = 16;
-    while (size < 2 * (said.count + said_undone.count)) { size *= 2; }
-    guard->mask = size - 1;
-    guard->runs = calloc(size, sizeof *guard->runs);
-    guard->failed |= guard->runs == NULL;
+    make_runs(guard, said.count + said_undone.count);
     if (!guard->failed) {
-        add_runs(guard, filter, said);
-        add_runs(guard, filter, said_undone);
-        mark_runs(guard, filter, guard->plain);
-        mark_runs(guard, filter, guard->undone);
-        mark_runs(guard, filter, guard->secret);
-        mark_runs(guard, filter, guard->secret_undone);
+        add_runs(guard, said);
+        add_runs(guard, said_undone);
+        mark_runs(guard, guard->plain);
+        mark_runs(guard, guard->undone);
+        mark_runs(guard, guard->secret);
+        mark_runs(guard, guard->secret_undone);
     }
     free((void *)said_undone.start);
 }
@@ -262,6 +271,18 @@ bool shunt_rule_repeats_payload(shunt_host *host, const shunt_rule *rule, shunt_
 
 bool shunt_rule_repeats_secret(shunt_host *host, const shunt_rule *rule, shunt_bytes text) { return repeats(host, rule, text); }
 
+/// memmem takes up to ten times as long for so few bytes.
+static bool contains_run(shunt_bytes text, shunt_bytes part) {
+    uint64_t run = 0, mask = part.count < RUN ? ((uint64_t)1 << part.count * 8) - 1 : UINT64_MAX;
+    memcpy(&run, part.start, part.count);
+    for (size_t i = 0; i + RUN <= text.count; i++) {
+        if ((run_at(text.start, i) & mask) == run) { return true; }
+    }
+    const char *rest = (const char *)text.start + text.count - (RUN - 1);
+    return memmem(rest, RUN - 1, part.start, part.count) != NULL;
+}
+
 bool shunt_contains(shunt_bytes text, shunt_bytes part) {
+    if (part.count > 0 && part.count <= RUN && text.count >= RUN) { return contains_run(text, part); }
     return part.count == 0 || (text.count >= part.count && memmem(text.start, text.count, part.start, part.count) != NULL);
 }

@@ -32,6 +32,9 @@ typedef struct {
     /// The runs of what was said, and which of them the payload has.
     guard_run *runs;
     size_t mask;
+    /// Behind the runs, as many words as this is the logarithm of.
+    uint64_t *filter;
+    int filter_log;
     /// How many bytes of the rule's files have been searched for what was said.
     size_t searched;
     uint64_t seed;

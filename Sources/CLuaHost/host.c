@@ -9,7 +9,7 @@
 #include <sys/random.h>
 
 /// What rules may say in a call, in bytes.
-enum { MAX_LINES = 128 * 1024, ASKED_GRACE = 250 };
+enum { MAX_LINES = 32 * 1024, ASKED_GRACE = 250 };
 
 char key_anchors, key_routes, key_strings, key_json_array, key_math, key_utf8;
 

@@ -7,12 +7,15 @@ struct Breaker: Equatable {
         /// Runs; errors counted since the window began.
         case closed(since: Double, errors: Int)
         case off(until: Double)
-        /// Runs again: a tenth of the errors switches it off, a window without them closes the breaker.
+        /// Runs again: more than a tenth of the errors, and never one alone, switch it off; a window without them closes the breaker.
         case trying(since: Double, errors: Int)
     }
 
     let limits: RuleDefinition.Breaker
     private(set) var state = State.closed(since: 0, errors: 0)
+    /// How many errors are borne while the rule is tried: one at least, for else a single client would keep it off. Only a rule that bears none
+    /// at all is switched off by one.
+    private var triedErrors: Int { min(limits.errors, max(1, limits.errors / 10)) }
     /// Whose failures have been counted in this window. Failures of clients for whom there is no more room count each time.
     private var clients: Set<UInt64> = []
     /// How many have been counted of each address.
@@ -34,7 +37,7 @@ struct Breaker: Equatable {
         let (since, errors, bound): (Double, Int, Int)
         switch state {
         case .off: return false
-        case .trying(let began, let count): (since, errors, bound) = (began, count + 1, limits.errors / 10)
+        case .trying(let began, let count): (since, errors, bound) = (began, count + 1, triedErrors)
         case .closed(let began, let count): (since, errors, bound) = (began, count + 1, limits.errors)
         }
         guard counts(client, network, share: max(1, bound / 2)) else { return false }

@@ -429,9 +429,9 @@ struct HookTests {
     func logging() throws {
         let rig = try RuleRig(
             #"""
-            function R.on_message(msg) for i = 1, 150 do log.warn(("é"):rep(1000), { n = i }) end end
+            function R.on_message(msg) for i = 1, 15 do log.warn(("é"):rep(1000), { n = i }) end end
             """#)
-        rig.send(now: 1000)
+        for _ in 0..<10 { rig.send(now: 1000) }
         #expect(rig.log.all.count == 100)
         #expect(rig.log.all.first == RuleLogEntry(level: .warn, rule: "rule", text: String(repeating: "é", count: 512), fields: #"{"n":1}"#))
         rig.send(now: 1001)

@@ -270,14 +270,30 @@ struct LifecycleTests {
         #expect(rig.send("good", now: 103).verdict == .pass)
         #expect(rig.send("good", now: 131.9).verdict == .pass)
         #expect(rig.send("good", now: 132).verdict == .drop(why: "ran"))
-        // Tried: one error is enough now.
-        rig.send("bad", now: 133)
+        // Tried: those of two clients are enough now.
+        for client in 0..<2 { rig.send("bad", from: .client(client), now: 133) }
         #expect(rig.send("good", now: 134).verdict == .pass)
         #expect(rig.send("good", now: 163).verdict == .drop(why: "ran"))
         for second in [174, 175, 176, 177, 178] { rig.send("bad", from: .client(second), now: Double(second)) }
         #expect(rig.send("good", now: 179).verdict == .drop(why: "ran"))
         #expect(rig.log.texts.count { $0.hasPrefix("switched off") } == 2)
         #expect(rig.log.texts.count { $0.hasPrefix("switched on") } == 2)
+    }
+
+    @Test("a rule that is tried again is not switched off by one client, nor by one address, however few errors its breaker bears", arguments: 1...30)
+    func breakerTried(errors: Int) throws {
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = \#(errors), window = "10s", retry = "1s" }
+            function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+            """#)
+        for client in 0...errors { rig.send("bad", from: .client(client), now: 100) }
+        #expect(rig.send("good", now: 100.5).verdict == .pass)
+        for client in [50, 50] + Array(50..<100) {
+            rig.clients.addresses[.client(client)] = PeerAddress(ipv4: 0x0A00_0001, port: UInt16(client))
+            rig.send("bad", from: .client(client), now: 102)
+            #expect(rig.send("good", now: 103).verdict == .drop(why: "ran"))
+        }
     }
 
     @Test("errors that are spread out don't add up")

@@ -1,4 +1,5 @@
 import Foundation
+import SeededRandom
 import ShuntCore
 import Testing
 
@@ -132,6 +133,37 @@ struct PayloadGuardTests {
         rig.send("t", words + String(repeating: "x", count: size))
         // Without a bound it is a quarter of a minute.
         #expect(ContinuousClock.now - start < .seconds(2))
+    }
+
+    @Test("what a call logs is compared in some milliseconds, however much that is")
+    func quick() throws {
+        var random = SplitMix(seed: 7)
+        let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+        let payload = (0..<12_000).map { _ in
+            #"\""# + String(decoding: (0..<40).map { _ in letters.randomElement(using: &random)! }, as: UTF8.self)
+        }.joined()
+        let rig = try RuleRig(
+            #"""
+            R.budget = { time = "1s" }
+            function R.on_message(msg)
+              if msg.topic == "quiet" then return end
+              for i = 1, 100 do
+                local text = msg.payload:sub(i * 2000, i * 2000 + 640):upper()
+                log.error(text)
+                log.warn(text:reverse())
+              end
+            end
+            """#)
+        func least(_ topic: String) -> Double {
+            (1...4).map { second in
+                let clock = ThreadClock()
+                rig.send(topic, payload, now: 1000 + Double(second))
+                return clock.milliseconds
+            }.min() ?? 0
+        }
+        let quiet = least("quiet"), said = least("said")
+        #expect(said - quiet < 40)
+        #expect(rig.log.all.count > 4 * 45)
     }
 
     @Test("an error keeps its hook, place and code where its text is hidden")
