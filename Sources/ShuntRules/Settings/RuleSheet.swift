@@ -165,10 +165,8 @@ public struct RuleSheet: Sendable {
         members.append(("name", quoted(row.name)))
         members.append(("type", quoted(type.name)))
         members.append(("required", String(type.isRequired)))
-        members.append(("secret", String(type.isSecret)))
-        var fallback = "null"
-        if let given = type.fallback { fallback = type.isSecret ? quoted(SecretTexts.hidden) : given.written.json }
-        members.append(("default", fallback))
+        members.append(("secret", String(type.isAllSecret)))
+        members.append(("default", row.shownFallback?.json ?? "null"))
         members.append(("min", number(type.minimum)))
         members.append(("max", number(type.maximum)))
         members.append(("pattern", quoted(type.pattern)))

@@ -99,6 +99,24 @@ struct RuleSheetTests {
         #expect { try RuleSheet(name: "dor", in: folder.path + "/plugins") } throws: {
             ($0 as? ShuntError)?.code == .ruleMissing && ($0 as? ShuntError)?.help?.contains("did you mean door?") == true
         }
+    @Test("no secret stands in the default of what it is a part of")
+    func secrets() throws {
+        let rule = """
+            return { on_message = function() end, settings = {
+              logins = list({ user = text, pass = text { secret = true } }, { default = { { user = "bob", pass = "secret 1" } } }),
+              tokens = map(text { secret = true }, { default = { one = "secret 2" } }),
+              hook = table({ url = text, token = text { secret = true } }, { default = { url = "u", token = "secret 3" } }),
+              keys = list({ key = text { default = "secret 4" } }, { secret = true, optional = true }),
+            } }
+            """
+        let folder = try PluginFolder(["door/rule.lua": rule])
+        let sheet = try RuleSheet(path: folder.path + "/door")
+        for text in [sheet.text, sheet.json, sheet.page] { #expect(!text.contains("secret 1") && !text.contains(/secret [0-9]/), "\(text)") }
+        #expect(sheet.page.contains(#"| `logins` | list of tables | `[{pass: "(hidden)", user: "bob"}]` |"#), "\(sheet.page)")
+        #expect(sheet.page.contains("| `tokens` | map of text, secret | (hidden) |"), "\(sheet.page)")
+        #expect(sheet.page.contains("| `keys[].key` | text, secret | (hidden) |"), "\(sheet.page)")
+    }
+
     }
 
     /// After a change of a plugin's settings: `UPDATE_REFERENCE=1 swift test --filter RuleSheetTests`
