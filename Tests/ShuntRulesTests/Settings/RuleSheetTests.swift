@@ -9,7 +9,8 @@ struct RuleSheetTests {
     private static let rule = """
         return {
           name = "door", priority = 7, match = { kind = "topic", topic = { "a/+", "b" } }, budget = { time = "1ms", memory = "64KiB" },
-          on_error = "drop", grants = { publish = { "audit/#" }, broadcast = true },
+          on_error = "drop", mode = "shadow", tick = 300, breaker = { errors = 3, retry = "1m" },
+          grants = { publish = { "audit/#" }, broadcast = true },
           settings = {
             keep = integer { default = 4, min = 0, max = 16, doc = "characters | that stay" },
             rules = list { topic = filter, what = enum({ "x", "y" }, { default = "x", doc = "which" }) },
@@ -46,10 +47,13 @@ struct RuleSheetTests {
                 rule      door
                 folder    \(folder.path)/plugins/door
                 priority  7
+                mode      shadow
                 match     kind topic; topic a/+, b
                 budget    1ms, 64KiB
                 on_error  drop
+                breaker   more than 3 errors in 10s switch it off for 1m
                 hooks     on_message, on_tick
+                tick      every 5m
                 grants    publish audit/#; broadcast
 
                 SETTING        TAKES; DEFAULT, AND MEANING
@@ -88,17 +92,13 @@ struct RuleSheetTests {
         #expect(settings.map { $0["name"] as? String } == ["rules", "rules[].topic", "rules[].what", "every", "keep", "salt"])
         #expect(settings[4]["default"] as? Int == 4 && settings[4]["max"] as? Int == 16 && settings[2]["values"] as? [String] == ["x", "y"])
         #expect(settings[5]["default"] as? String == "(hidden)" && settings[0]["required"] as? Bool == true)
+        #expect(all["mode"] as? String == "shadow" && all["tick"] as? Int == 300)
+        #expect(all["breaker"] as? [String: Int] == ["errors": 3, "window": 10, "retry": 60])
         #expect(!sheet.json.contains("\n"))
         #expect(sheet.page.contains(#"| `keep` | integer from 0 to 16 | `4` | characters \| that stay |"#))
         #expect(sheet.page.contains("| `salt` | text, secret | (hidden) |  |"))
     }
 
-    @Test("a plugin that is not there is told with the nearest one")
-    func missing() throws {
-        let folder = try PluginFolder(["plugins/door/rule.lua": Self.rule])
-        #expect { try RuleSheet(name: "dor", in: folder.path + "/plugins") } throws: {
-            ($0 as? ShuntError)?.code == .ruleMissing && ($0 as? ShuntError)?.help?.contains("did you mean door?") == true
-        }
     @Test("no secret stands in the default of what it is a part of")
     func secrets() throws {
         let rule = """
@@ -117,6 +117,12 @@ struct RuleSheetTests {
         #expect(sheet.page.contains("| `keys[].key` | text, secret | (hidden) |"), "\(sheet.page)")
     }
 
+    @Test("a plugin that is not there is told with the nearest one")
+    func missing() throws {
+        let folder = try PluginFolder(["plugins/door/rule.lua": Self.rule])
+        #expect { try RuleSheet(name: "dor", in: folder.path + "/plugins") } throws: {
+            ($0 as? ShuntError)?.code == .ruleMissing && ($0 as? ShuntError)?.help?.contains("did you mean door?") == true
+        }
     }
 
     /// After a change of a plugin's settings: `UPDATE_REFERENCE=1 swift test --filter RuleSheetTests`
