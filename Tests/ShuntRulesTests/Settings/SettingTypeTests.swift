@@ -110,6 +110,9 @@ struct SettingTypeTests {
             let errors = try SettingsRig("{ x = \(type) }").errors(["x": inner])
             #expect(errors.count == 1 && errors[0].message.hasSuffix("[1] is null"), "\(type): \(errors)")
         }
+        let all = try SettingsRig("{ a = list(text), b = integer { max = 5 } }").errors(["a": [.null, "x", .null], "b": 9, "c": 1])
+        #expect(all.map(\.location) == ["c", "a[0]", "a[2]", "b"].map { "rules.settings.r.\($0)" }, "the other errors are told with it")
+        #expect(all[1].help == "give it a value, or take it out of the list: a text")
         let errors = try SettingsRig("nil").errors(["a": [1, ["b": [.null]]]])
         #expect(errors.map(\.location) == ["rules.settings.r.a[1].b[0]"])
         #expect(try SettingsRig("{ x = map(text) }").errors(["x": ["a": .null]]).map(\.message) == ["rules.settings.r.x.a is null"])
