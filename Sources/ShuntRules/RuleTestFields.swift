@@ -46,7 +46,7 @@ enum TestField {
                 throw ShuntError(.ruleInvalid, "\(name) does not take \(key)", help: help)
             }
             if let wanted = try field.problem(with: value, "\(name): \(key)") {
-                throw ShuntError(.ruleInvalid, "\(name): \(key) is \(isBytes(value) ? "no UTF-8" : "a \(value.typeName)")", help: wanted)
+                throw ShuntError(.ruleInvalid, "\(name): \(key) is \(field.shown(value))", help: wanted)
             }
         }
         return fields
@@ -61,7 +61,16 @@ enum TestField {
         return (near.map { "did you mean \($0)? " } ?? "") + what + " " + known.joined(separator: ", ")
     }
 
-    private static func isBytes(_ value: LuaValue) -> Bool { if case .bytes = value { true } else { false } }
+    /// A wrong value, as it is where only some of its type are wanted.
+    private func shown(_ value: LuaValue) -> String {
+        switch (self, value) {
+        case (_, .bytes): "no UTF-8"
+        case (.whole, .int(let number)): "\(number)"
+        case (.whole, .double(let number)): "\(number)"
+        case (.oneOf, .string(let text)): "\"\(text)\""
+        default: "a \(value.typeName)"
+        }
+    }
 
     /// What is wanted instead of a value; nil where it will do.
     private func problem(with value: LuaValue, _ name: String) throws(ShuntError) -> String? {
