@@ -102,6 +102,23 @@ struct RuleTestTests {
         if !call.contains("settings") { #expect(failure.location == "r/rule_test.lua:2", "\(failure)") }
     }
 
+    @Test("a test of a rule that needs settings, and gives it none, is told how they are given")
+    func settings() throws {
+        let results = try run(
+            "return { settings = { rate = number { min = 1 } }, on_message = function() end }",
+            """
+            return {
+              ["1 none"] = function(t) t:message { topic = "a" } end,
+              ["2 wrong"] = function(t) t:settings { rate = 0 } t:message { topic = "a" } end,
+            }
+            """)
+        #expect(
+            results.map { $0.failure?.message } == [
+                "rules.settings.r.rate is missing; a number of at least 1; a test gives the settings by t:settings{…}",
+                "rules.settings.r.rate is 0; a number of at least 1",
+            ])
+    }
+
     @Test("what an outcome may have and has not is nil, and a comparison of outcomes tells what differs")
     func absent() throws {
         let results = try run(
