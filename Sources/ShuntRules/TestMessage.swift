@@ -8,12 +8,12 @@ struct TestMessage {
     private let key: [UInt8]?
     private let format: PayloadFormat
     private let filter: [UInt8]
-    private let id: Int64
-    private let hops: UInt8
-    private let sender: ConnectionID
-    private let qos: QoS
-    private let isRetained: Bool
-    private let properties: [UInt8]
+    private var id: Int64
+    private var hops: UInt8
+    private var sender: ConnectionID
+    private var qos: QoS
+    private var isRetained: Bool
+    private var properties: [UInt8]
 
     init(_ fields: [String: LuaValue], _ kind: MessageKind, topic: String, _ sender: ConnectionID) {
         self.kind = kind
@@ -31,6 +31,24 @@ struct TestMessage {
     }
 
     /// Runs with the message as the router would show it, and its filter.
+    /// The same without what nobody knows of a message that is on its way to a client: who has sent it, and over how many topics it has come.
+    var underWay: TestMessage {
+        var message = self
+        (message.sender, message.hops) = (.none, 0)
+        return message
+    }
+
+    /// The same with what the packet to a client carries.
+    func carried(to recipient: Peer) -> TestMessage {
+        var message = underWay
+        if recipient.mqtt != nil {
+            message.id = 0
+        } else {
+            (message.qos, message.isRetained, message.properties) = (.atLeastOnce, false, [])
+        }
+        return message
+    }
+
     func withView<R>(_ body: (MessageView, Bytes) -> R) -> R {
         Array(topic.utf8).withUnsafeBytes { topic in
             payload.withUnsafeBytes { payload in

@@ -102,6 +102,34 @@ struct RuleTestTests {
         if !call.contains("settings") { #expect(failure.location == "r/rule_test.lua:2", "\(failure)") }
     }
 
+    @Test("on its way to a client a message has what the packet carries: a rule sees the same in a test and in a worker")
+    func underWay() throws {
+        let results = try run(
+            """
+            local R = {}
+            local function see(msg)
+              log.info(table.concat({ tostring(msg.sender and msg.sender.uid), msg.id, msg.hops, msg.qos, tostring(msg.retain), #msg.props }, " "))
+            end
+            R.on_deliver, R.on_undelivered, R.on_acked = see, see, see
+            return R
+            """,
+            """
+            return { ["all"] = function(t)
+              local function asked(more)
+                local asked = { topic = "a", payload = "x", id = 7, hops = 2, qos = 2, retain = true, props = { a = "b" }, sender = { uid = "u" } }
+                for key, value in pairs(more) do asked[key] = value end
+                return asked
+              end
+              t:eq(t:deliver(asked { to = { uid = "x" } }).logs, { "nil 7 0 1 false 0" })
+              t:eq(t:deliver(asked { to = { uid = "x", client_id = "c" } }).logs, { "nil 0 0 2 true 1" })
+              t:eq(t:acked(asked { by = { uid = "x", client_id = "c" } }).logs, { "nil 0 0 2 true 1" })
+              t:eq(t:undelivered(asked { why = "queue full" }).logs, { "nil 7 0 2 true 1" })
+              t:eq(t:undelivered(asked { why = "no subscriber" }).logs, { "u 7 2 2 true 1" })
+            end }
+            """)
+        #expect(results.map(\.failure) == [nil])
+    }
+
     @Test("a test of a rule that needs settings, and gives it none, is told how they are given")
     func settings() throws {
         let results = try run(
