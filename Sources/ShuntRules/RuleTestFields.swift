@@ -3,14 +3,14 @@ import ShuntCore
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
     /// `text` is UTF-8. `bytes` may be any bytes.
-    case text, bytes, topic, number, flag, texts, client, members, candidates, will, properties, headers
+    case text, bytes, topic, number, flag, texts, client, members, candidates, will, properties, namedTexts
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
     static let clientFields: [String: TestField] = [
         "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
         "client_id": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]), "keep_alive": .whole(0...65_535), "will": .will, "props": .properties,
-        "auth_method": .text,
+        "auth_method": .text, "attributes": .namedTexts,
     ]
     static let messageFields: [String: TestField] = [
         "payload": .bytes, "key": .bytes, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
@@ -81,7 +81,7 @@ enum TestField {
             guard let topic = value.string else { return "a text is wanted" }
             guard let problem = MessageTopic.problem(topic) else { return nil }
             throw ShuntError(.ruleInvalid, "\(name): \(problem.what)", help: problem.help)
-        case .headers:
+        case .namedTexts:
             let isMap = value.list?.isEmpty == true || value.table?.values.allSatisfy { $0.string != nil } == true
             return isMap ? nil : "texts by their names are wanted"
         case .number: return value.number == nil ? "a number is wanted" : nil

@@ -20,17 +20,17 @@ struct TestMessage {
         self.topic = topic
         self.sender = sender
         payload = fields["payload"]?.bytes ?? []
-        key = fields["key"]?.bytes
+        let ownKey = fields["props"]?.pairs.first { $0.name == "key" }?.value
+        key = fields["key"]?.bytes ?? ownKey.map { Array($0.utf8) }
         qos = QoS(rawValue: UInt8(clamping: fields["qos"]?.whole ?? 1)) ?? .atLeastOnce
         isRetained = fields["retain"] == .bool(true)
         properties = TestProperties(fields).bytes
-        format = PayloadFormat.allCases.first { "\($0)" == fields["format"]?.string } ?? .text
+        format = PayloadFormat.allCases.first { "\($0)" == fields["format"]?.string } ?? Self.format(ofType: fields["content_type"]?.string)
         filter = fields["filter"]?.bytes ?? Array("{}".utf8)
         id = if case .int(let id) = fields["id"] { id } else { 1 }
         hops = if case .int(let hops) = fields["hops"] { UInt8(clamping: hops) } else { 0 }
     }
 
-    /// Runs with the message as the router would show it, and its filter.
     /// The same without what nobody knows of a message that is on its way to a client: who has sent it, and over how many topics it has come.
     var underWay: TestMessage {
         var message = self
@@ -49,6 +49,7 @@ struct TestMessage {
         return message
     }
 
+    /// Runs with the message as the router would show it, and its filter.
     func withView<R>(_ body: (MessageView, Bytes) -> R) -> R {
         Array(topic.utf8).withUnsafeBytes { topic in
             payload.withUnsafeBytes { payload in
@@ -64,6 +65,15 @@ struct TestMessage {
                     }
                 }
             }
+        }
+    }
+
+    /// The format of a message that says no other.
+    private static func format(ofType type: String?) -> PayloadFormat {
+        switch type {
+        case nil, "text/plain": .text
+        case "application/json": .json
+        default: .none
         }
     }
 

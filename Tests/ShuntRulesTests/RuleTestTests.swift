@@ -130,6 +130,24 @@ struct RuleTestTests {
         #expect(results.map(\.failure) == [nil])
     }
 
+    @Test("a sender has the attributes that the test gives it, and a message the format of its content type, and the key among its properties")
+    func described() throws {
+        let results = try run(
+            """
+            return { on_message = function(m)
+              return route.reject(table.concat({ m.sender.attributes.plan or "none", m.format, m.content_type or "-", m.key or "-" }, " "))
+            end }
+            """,
+            """
+            return { ["all"] = function(t)
+              t:eq(t:message { topic = "a", payload = "x", sender = { uid = "u", attributes = { plan = "free" } } }.why, "free text text/plain -")
+              t:eq(t:message { topic = "a", payload = "{}", content_type = "x/y" }.why, "none json x/y -")
+              t:eq(t:message { topic = "a", payload = "x", content_type = "application/json", props = { key = "k" } }.why, "none json application/json k")
+            end }
+            """)
+        #expect(results.map(\.failure) == [nil])
+    }
+
     @Test("a test of a rule that needs settings, and gives it none, is told how they are given")
     func settings() throws {
         let results = try run(
