@@ -88,17 +88,21 @@ public final class Rehearsal {
         rules.begin(message, from: client, others: engine)
         let others = message.kind == .chat ? try members(of: message, client) : []
         defer { for id in others { engine.closed(id, why: "closed", now: edge.now) } }
-        let frame = try frame(message)
+        let frame = message.kind == .topic ? nil : try frame(message)
         // Calls that made the chat are no part of it.
         rules.begin(message, from: client, others: engine)
-        edge.receive(frame.encoded(), from: client)
+        var answer: Frame?
+        if let frame {
+            edge.receive(frame.encoded(), from: client)
+        } else {
+            answer = publish(message, from: client)
+        }
         let taken = edge.taken()
         var result = RehearsalResult(message: ObservedMessage(message), sender: message.sender)
         (result.steps, result.out, result.unmatched) = (rules.steps, rules.out, rules.unmatched)
         result.exceedsHops = rules.exceedsHops
-        if let answer = taken.last(where: { $0.client == client && $0.frame.type == .acknowledgement && $0.frame.id == frame.id })?.frame {
-            result.answer = .init(status: Int(answer.status), text: answer.text)
-        }
+        result.answer = answer.map { .init(status: Int($0.status), text: $0.text) }
+        if let frame { answer = taken.last { $0.client == client && $0.frame.type == .acknowledgement && $0.frame.id == frame.id }?.frame }
         // Where nobody has subscribed a worker says so; any other error refuses the message before a rule is asked.
         let isRefused = !rules.isAsked && ![200, 500].contains(result.answer?.status ?? 200)
         if !rules.isAsked { (result.out, result.unmatched) = (isRefused ? [] : [result.message], rules.names) }
@@ -106,10 +110,25 @@ public final class Rehearsal {
             result.recipients = taken.filter { $0.frame.type != .acknowledgement }.map { client, frame in
                 recipient(client, frame, isMember: others.contains(client))
             }
+        result.unmatched.removeAll { name in result.steps.contains { $0.rule == name } }
         } else if result.answer?.status == 500 {
             result.answer = nil
         }
         return result
+    }
+
+    /// Publishes a topic message as it is: no wire carries all that its author may say.
+    /// - Returns: what a client of the exchange protocol is answered.
+    private func publish(_ message: RehearsedMessage, from client: ConnectionID) -> Frame {
+        message.withView(from: client) { view in
+            defer { edge.endTurn() }
+            guard let error = engine.publish(view, now: edge.now) else { return Frame(acknowledging: view.id) }
+            return Frame(acknowledging: view.id, error)
+        }
+    }
+
+            uid: uid, device: isBroadcast ? subscriber?.device : nil, group: isMember || isBroadcast ? nil : subscriber?.group,
+            topic: isBroadcast ? nil : frame.name, payload: payload)
     }
 
     private func recipient(_ client: ConnectionID, _ frame: Frame, isMember: Bool) -> RehearsalResult.Recipient {
@@ -118,18 +137,12 @@ public final class Rehearsal {
         let payload = isBroadcast ? frame.value.withUnsafeBytes { (try? NotifyBody(decoding: $0))?.message ?? "" } : frame.text
         let uid = subscriber?.uid ?? engine.peer(client)?.uid ?? ""
         return .init(
-            uid: uid, device: isBroadcast ? subscriber?.device : nil, group: isMember || isBroadcast ? nil : subscriber?.group,
-            topic: isBroadcast ? nil : frame.name, payload: payload)
-    }
-
     private func frame(_ message: RehearsedMessage) throws(ShuntError) -> Frame {
         // The wire has no empty payload; the rules are given the author's.
         let payload = message.payload.isEmpty ? [0x20] : message.payload
         let format = message.format == .none ? .text : message.format
-        let key = message.key.map { String(decoding: $0, as: UTF8.self) }
         switch message.kind {
-        case .topic: return Frame(.message, id: next(), format: format, value: payload, name: message.topic, key: key)
-        case .chat: return Frame(.chat, id: next(), format: format, value: payload, name: message.topic, key: ChatKey.session.rawValue)
+        case .topic, .chat: return Frame(.chat, id: next(), format: format, value: payload, name: message.topic, key: ChatKey.session.rawValue)
         case .broadcast:
             do throws(ShuntError) {
                 var body: NotifyBody = try decoded(message.filter)

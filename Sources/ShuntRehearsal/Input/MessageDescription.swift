@@ -30,7 +30,9 @@ public enum MessageDescription {
             }
         }
         let bytes = payload ?? []
-        if fields["format"] == nil, fields["content_type"] == nil { fields["format"] = isDocument(bytes) ? "json" : "text" }
+        if fields["format"] == nil, fields["content_type"] == nil {
+            fields["format"] = RehearsedMessage.isOfMQTT(fields) ? "none" : isDocument(bytes) ? "json" : "text"
+        }
         do throws(ShuntError) {
             let message = try RehearsedMessage(.object(fields), payload: bytes)
             guard message.kind != .topic || fields["topic"] != nil else { throw ShuntError(.usage, "the message has no topic", help: example) }
