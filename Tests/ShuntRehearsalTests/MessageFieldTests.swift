@@ -132,4 +132,18 @@ struct MessageFieldTests {
         let rig = try Rig(["plan": "return { on_message = function(msg) return route.reject(msg.sender.attributes.plan) end }"])
         #expect(try rig.run(#"{"topic":"a","sender":{"uid":"ada","attributes":{"plan":"free"}}}"#).why == "free")
     }
+
+    @Test(
+        "A description that says a thing twice, or not enough, is refused",
+        arguments: [
+            (#"{"topic":"a","payload":"x","payload_base64":"eA=="}"#, "payload and payload_base64 exclude each other"),
+            (#"{"topic":"a","payload":"x","topic":"b"}"#, "topic stands there twice"),
+            (#"{"topic":"a","sender":{"uid":"x","uid":"y"}}"#, "uid stands there twice"),
+            (#"{"kind":"chat","payload":"x"}"#, "the message has no chat"), (#"{"topic":"a","qos":3}"#, "the message: qos is 3"),
+            (#"{"topic":"a","format":"jsn"}"#, #"the message: format is "jsn""#), (#"{"topic":"a","expiry":1.5}"#, "the message: expiry is 1.5"),
+        ])
+    func refused(line: String, message: String) throws {
+        #expect(throws: ShuntError.self) { try Rig.message(line) }
+        do { _ = try Rig.message(line) } catch let error as ShuntError { #expect(error.message == message) }
+    }
 }
