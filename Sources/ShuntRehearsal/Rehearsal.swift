@@ -16,14 +16,18 @@ public final class Rehearsal {
     private var connections: [[String]: ConnectionID] = [:]
 
     /// - Parameters:
+    ///   - routing: what the worker's configuration says of the engine.
+    ///   - strategies: how groups choose their members.
     ///   - subscribers: who has subscribed what; nil where nothing is to be told of recipients.
     ///   - now: seconds since 1970.
     /// - Throws: `usage` for a subscription that is refused.
     public init(
-        _ set: RuleSet, limits: RuleLimits = RuleLimits(), subscribers: [RehearsedSubscriber]?, now: Double
+        _ set: RuleSet, limits: RuleLimits = RuleLimits(), routing: RoutingLimits = .init(), strategies: GroupStrategies = .init(),
+        subscribers: [RehearsedSubscriber]?, now: Double
     ) throws(ShuntError) {
         rules = try ObservedRules(set: set, limits: limits, watchesDeliveries: subscribers != nil, now: now)
-        engine = LoopEngine(loop: 0, chat: ChatSettings(members: 100_000, hasMasters: false), hooks: rules, random: { 0 })
+        engine = LoopEngine(
+            loop: 0, limits: routing, strategies: strategies, chat: ChatSettings(members: 100_000, hasMasters: false), hooks: rules, random: { 0 })
         edge = RehearsalEdge(engine, now: now)
         hasSubscribers = subscribers != nil
         for subscriber in subscribers ?? [] { try add(subscriber) }
@@ -98,19 +102,19 @@ public final class Rehearsal {
             answer = publish(message, from: client)
         }
         let taken = edge.taken()
+        if let frame { answer = taken.last { $0.client == client && $0.frame.type == .acknowledgement && $0.frame.id == frame.id }?.frame }
         var result = RehearsalResult(message: ObservedMessage(message), sender: message.sender)
         (result.steps, result.out, result.unmatched) = (rules.steps, rules.out, rules.unmatched)
         result.exceedsHops = rules.exceedsHops
         result.answer = answer.map { .init(status: Int($0.status), text: $0.text) }
-        if let frame { answer = taken.last { $0.client == client && $0.frame.type == .acknowledgement && $0.frame.id == frame.id }?.frame }
         // Where nobody has subscribed a worker says so; any other error refuses the message before a rule is asked.
         let isRefused = !rules.isAsked && ![200, 500].contains(result.answer?.status ?? 200)
         if !rules.isAsked { (result.out, result.unmatched) = (isRefused ? [] : [result.message], rules.names) }
+        result.unmatched.removeAll { name in result.steps.contains { $0.rule == name } }
         if hasSubscribers {
             result.recipients = taken.filter { $0.frame.type != .acknowledgement }.map { client, frame in
                 recipient(client, frame, isMember: others.contains(client))
             }
-        result.unmatched.removeAll { name in result.steps.contains { $0.rule == name } }
         } else if result.answer?.status == 500 {
             result.answer = nil
         }
@@ -127,16 +131,16 @@ public final class Rehearsal {
         }
     }
 
-            uid: uid, device: isBroadcast ? subscriber?.device : nil, group: isMember || isBroadcast ? nil : subscriber?.group,
-            topic: isBroadcast ? nil : frame.name, payload: payload)
-    }
-
     private func recipient(_ client: ConnectionID, _ frame: Frame, isMember: Bool) -> RehearsalResult.Recipient {
         let subscriber = subscribers[client]
         let isBroadcast = frame.type == .notify
         let payload = isBroadcast ? frame.value.withUnsafeBytes { (try? NotifyBody(decoding: $0))?.message ?? "" } : frame.text
         let uid = subscriber?.uid ?? engine.peer(client)?.uid ?? ""
         return .init(
+            uid: uid, device: isBroadcast ? subscriber?.device : nil, group: isMember || isBroadcast ? nil : subscriber?.group,
+            topic: isBroadcast ? nil : frame.name, payload: payload)
+    }
+
     private func frame(_ message: RehearsedMessage) throws(ShuntError) -> Frame {
         // The wire has no empty payload; the rules are given the author's.
         let payload = message.payload.isEmpty ? [0x20] : message.payload

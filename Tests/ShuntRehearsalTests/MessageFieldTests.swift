@@ -115,6 +115,8 @@ struct MessageFieldTests {
         }
         let result = try Rig(rules).run(#"{"topic":"t/0","payload":"p"}"#)
         #expect(result.exceedsHops && topics(result.out) == (0...8).map { "z/\($0)" })
+        let few = try Rig(rules, routing: RoutingLimits(hops: 2)).run(#"{"topic":"t/0","payload":"p"}"#)
+        #expect(topics(few.out) == ["z/0", "z/1", "z/2"], "the configuration's limits.hops counts")
     }
 
     @Test("A message of which nothing goes out is dropped, wherever that was")
