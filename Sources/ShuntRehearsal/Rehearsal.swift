@@ -16,14 +16,18 @@ public final class Rehearsal {
     private var connections: [[String]: ConnectionID] = [:]
 
     /// - Parameters:
+    ///   - routing: what the worker's configuration says of the engine.
+    ///   - strategies: how groups choose their members.
     ///   - subscribers: who has subscribed what; nil where nothing is to be told of recipients.
     ///   - now: seconds since 1970.
     /// - Throws: `usage` for a subscription that is refused.
     public init(
-        _ set: RuleSet, limits: RuleLimits = RuleLimits(), subscribers: [RehearsedSubscriber]?, now: Double
+        _ set: RuleSet, limits: RuleLimits = RuleLimits(), routing: RoutingLimits = .init(), strategies: GroupStrategies = .init(),
+        subscribers: [RehearsedSubscriber]?, now: Double
     ) throws(ShuntError) {
         rules = try ObservedRules(set: set, limits: limits, watchesDeliveries: subscribers != nil, now: now)
-        engine = LoopEngine(loop: 0, chat: ChatSettings(members: 100_000, hasMasters: false), hooks: rules, random: { 0 })
+        engine = LoopEngine(
+            loop: 0, limits: routing, strategies: strategies, chat: ChatSettings(members: 100_000, hasMasters: false), hooks: rules, random: { 0 })
         edge = RehearsalEdge(engine, now: now)
         hasSubscribers = subscribers != nil
         for subscriber in subscribers ?? [] { try add(subscriber) }
@@ -88,20 +92,25 @@ public final class Rehearsal {
         rules.begin(message, from: client, others: engine)
         let others = message.kind == .chat ? try members(of: message, client) : []
         defer { for id in others { engine.closed(id, why: "closed", now: edge.now) } }
-        let frame = try frame(message)
+        let frame = message.kind == .topic ? nil : try frame(message)
         // Calls that made the chat are no part of it.
         rules.begin(message, from: client, others: engine)
-        edge.receive(frame.encoded(), from: client)
+        var answer: Frame?
+        if let frame {
+            edge.receive(frame.encoded(), from: client)
+        } else {
+            answer = publish(message, from: client)
+        }
         let taken = edge.taken()
+        if let frame { answer = taken.last { $0.client == client && $0.frame.type == .acknowledgement && $0.frame.id == frame.id }?.frame }
         var result = RehearsalResult(message: ObservedMessage(message), sender: message.sender)
         (result.steps, result.out, result.unmatched) = (rules.steps, rules.out, rules.unmatched)
         result.exceedsHops = rules.exceedsHops
-        if let answer = taken.last(where: { $0.client == client && $0.frame.type == .acknowledgement && $0.frame.id == frame.id })?.frame {
-            result.answer = .init(status: Int(answer.status), text: answer.text)
-        }
+        result.answer = answer.map { .init(status: Int($0.status), text: $0.text) }
         // Where nobody has subscribed a worker says so; any other error refuses the message before a rule is asked.
         let isRefused = !rules.isAsked && ![200, 500].contains(result.answer?.status ?? 200)
         if !rules.isAsked { (result.out, result.unmatched) = (isRefused ? [] : [result.message], rules.names) }
+        result.unmatched.removeAll { name in result.steps.contains { $0.rule == name } }
         if hasSubscribers {
             result.recipients = taken.filter { $0.frame.type != .acknowledgement }.map { client, frame in
                 recipient(client, frame, isMember: others.contains(client))
@@ -110,6 +119,16 @@ public final class Rehearsal {
             result.answer = nil
         }
         return result
+    }
+
+    /// Publishes a topic message as it is: no wire carries all that its author may say.
+    /// - Returns: what a client of the exchange protocol is answered.
+    private func publish(_ message: RehearsedMessage, from client: ConnectionID) -> Frame {
+        message.withView(from: client) { view in
+            defer { edge.endTurn() }
+            guard let error = engine.publish(view, now: edge.now) else { return Frame(acknowledging: view.id) }
+            return Frame(acknowledging: view.id, error)
+        }
     }
 
     private func recipient(_ client: ConnectionID, _ frame: Frame, isMember: Bool) -> RehearsalResult.Recipient {
@@ -126,10 +145,8 @@ public final class Rehearsal {
         // The wire has no empty payload; the rules are given the author's.
         let payload = message.payload.isEmpty ? [0x20] : message.payload
         let format = message.format == .none ? .text : message.format
-        let key = message.key.map { String(decoding: $0, as: UTF8.self) }
         switch message.kind {
-        case .topic: return Frame(.message, id: next(), format: format, value: payload, name: message.topic, key: key)
-        case .chat: return Frame(.chat, id: next(), format: format, value: payload, name: message.topic, key: ChatKey.session.rawValue)
+        case .topic, .chat: return Frame(.chat, id: next(), format: format, value: payload, name: message.topic, key: ChatKey.session.rawValue)
         case .broadcast:
             do throws(ShuntError) {
                 var body: NotifyBody = try decoded(message.filter)

@@ -29,7 +29,7 @@ public struct RehearsalResult: Sendable {
     public var steps: [RuleStep] = []
     /// What leaves the rules.
     public var out: [ObservedMessage] = []
-    /// The rules that were not asked about it.
+    /// The rules that were not asked about it, or about what other rules made of it.
     public var unmatched: [String] = []
     public var exceedsHops = false
     /// nil where it depends on who has subscribed, which is not known.
@@ -56,7 +56,7 @@ public struct RehearsalResult: Sendable {
         default: break
         }
         let own = out.filter { $0.topic == message.topic && $0.kind == message.kind }
-        guard !own.isEmpty else { return "sent elsewhere" }
+        guard !own.isEmpty else { return out.isEmpty ? "dropped" : "sent elsewhere" }
         let atOnce = own.filter { $0.delay == nil }
         let word = atOnce.isEmpty ? "delayed" : atOnce.contains { $0.isSame(as: message) } ? "passed" : "changed"
         return out.count == 1 ? word : word + Self.withCopies

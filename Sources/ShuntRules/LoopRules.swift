@@ -269,13 +269,7 @@ public final class LoopRules: RuleHooks {
 
     public func decided(by standing: StandingVerdict) {
         guard rules.indices.contains(Int(standing.rule)) else { return }
-        let verdict =
-            switch standing.decision {
-            case .send: standing.targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
-            case .drop: SHUNT_VERDICT_DROP
-            case .reject: SHUNT_VERDICT_REJECT
-            }
-        shunt_rule_decided(rules[Int(standing.rule)].pointer, verdict)
+        shunt_rule_decided(rules[Int(standing.rule)].pointer, standing.verdict)
     }
 
     private func verdict(_ verdict: shunt_verdict) -> MessageOutcome.Verdict {
@@ -341,6 +335,16 @@ public final class LoopRules: RuleHooks {
     }
 }
 
+extension StandingVerdict {
+    var verdict: shunt_verdict {
+        switch decision {
+        case .send: targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
+        case .drop: SHUNT_VERDICT_DROP
+        case .reject: SHUNT_VERDICT_REJECT
+        }
+    }
+}
+
 extension LoopRules: LuaHostOwner {
     func tells(rule index: Int) -> Bool { failureLog.tells(index, now: now) }
 
@@ -383,11 +387,11 @@ extension LoopRules: LuaHostOwner {
     /// Counted and told, but not for the breaker: the rule alone did nothing wrong, the rules together go too far.
     public func grants(of rule: Int) -> (any RuleGrants)? { set.rules.indices.contains(rule) ? set.rules[rule].definition.grants : nil }
 
-    public func exceededHops(rule index: Int, topic: Bytes, now: Double) {
+    public func exceededHops(rule index: Int, message: MessageView, now: Double) {
         guard rules.indices.contains(index) else { return }
         shunt_rule_failed(rules[index].pointer, SHUNT_ON_MESSAGE, SHUNT_HOPS)
         guard failureLog.tells(index, now: now) else { return }
-        concerning(String(decoding: topic, as: UTF8.self)) {
+        concerning(String(decoding: message.topic, as: UTF8.self)) {
             tell(failureOf: index, in: SHUNT_ON_MESSAGE, .hopLimit, "what it sends on had come over limits.hops topics, and is dropped")
         }
     }

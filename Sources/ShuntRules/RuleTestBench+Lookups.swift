@@ -66,7 +66,7 @@ extension RuleTestBench {
             lookups.set(.failed(asked["why"].string ?? "timed out"), for: request)
             return .object([:])
         }
-        let known: [String: TestField] = ["status": .whole(100...599), "body": .bytes, "headers": .headers]
+        let known: [String: TestField] = ["status": .whole(100...599), "body": .bytes, "headers": .namedTexts]
         let fields = try TestField.check(asked["answer"], of: "t:http", known)
         let headers = (fields["headers"]?.table ?? [:]).compactMapValues(\.string)
         lookups.set(

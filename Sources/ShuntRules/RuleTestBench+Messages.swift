@@ -38,8 +38,8 @@ extension RuleTestBench {
     }
 
     func deliver(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let message = try anyMessage(asked, of: "deliver", ["to": .client])
         let recipient = clients.client(asked["to"])
+        let message = try anyMessage(asked, of: "deliver", ["to": .client]).carried(to: recipient)
         let rules = try loaded()
         return message.withView { view, filter in
             guard isWanted(SHUNT_ON_DELIVER, message.kind, message.topic) else { return unmatched(message) }
@@ -61,11 +61,16 @@ extension RuleTestBench {
     }
 
     func undelivered(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let message = try anyMessage(asked, of: "undelivered", ["why": .text])
+        var message = try anyMessage(asked, of: "undelivered", ["why": .text])
+        let why = asked["why"].string ?? "no subscriber"
+        if !Self.reasonsAtOnce.contains(why) { message = message.underWay }
         let rules = try loaded()
-        message.withView { view, _ in rules.onUndelivered(view, why: asked["why"].string ?? "no subscriber", now: now) }
+        message.withView { view, _ in rules.onUndelivered(view, why: why, now: now) }
         return .object(observed())
     }
+
+    /// Why a message does not get under way to any client.
+    private static let reasonsAtOnce: Set<String> = ["no subscriber", "too many hops"]
 
     func will(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
@@ -79,8 +84,8 @@ extension RuleTestBench {
     }
 
     func acked(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let message = try anyMessage(asked, of: "acked", ["by": .client])
         let recipient = clients.client(asked["by"])
+        let message = try anyMessage(asked, of: "acked", ["by": .client]).carried(to: recipient)
         let rules = try loaded()
         message.withView { view, _ in rules.onAcked(view, by: recipient.id, now: now) }
         return .object(observed())

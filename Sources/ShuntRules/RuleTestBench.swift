@@ -7,7 +7,8 @@ final class RuleTestBench {
     private let plugin: RulePlugin
     private var limits: RuleLimits
     private var rules: LoopRules?
-    private var settings = SettingValue.object([:])
+    /// nil: the test has given none.
+    private var settings: SettingValue?
     let clients = TestClients()
     /// What the test says that look-ups find.
     let lookups = TestLookups()
@@ -104,7 +105,7 @@ final class RuleTestBench {
         rules?.failure = nil
         if let rules { return rules }
         // A test is about what the rule decides, on trial or not.
-        let checked = try RuleSet(plugins: [plugin], settings: [plugin.name: settings], limits: limits, now: now)
+        let checked = try checked()
         let set = RuleSet(rules: checked.rules.map(\.deciding), warnings: checked.warnings)
         let lines = lines
         var limits = limits
@@ -118,6 +119,19 @@ final class RuleTestBench {
         rules.sessions = sessions
         self.rules = rules
         return rules
+    }
+
+    private func checked() throws(ShuntError) -> RuleSet {
+        do throws(ShuntError) {
+            return try RuleSet(plugins: [plugin], settings: [plugin.name: settings ?? .object([:])], limits: limits, now: now)
+        } catch {
+            var error = error
+            // The message names the setting.
+            guard error.location?.hasPrefix("rules.settings.") == true else { throw error }
+            error.location = nil
+            if settings == nil { error.help = (error.help.map { $0 + "; " } ?? "") + "a test gives the settings by t:settings{…}" }
+            throw error
+        }
     }
 
     private func change(_ settings: LuaValue) -> LuaValue {

@@ -3,14 +3,14 @@ import ShuntCore
 /// What `t`'s functions take. A key that they do not know, or a value of another type, is an error in the test.
 enum TestField {
     /// `text` is UTF-8. `bytes` may be any bytes.
-    case text, bytes, topic, number, flag, texts, client, members, candidates, will, properties, headers
+    case text, bytes, topic, number, flag, texts, client, members, candidates, will, properties, namedTexts
     case whole(ClosedRange<Int64>)
     case oneOf([String])
 
     static let clientFields: [String: TestField] = [
         "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
         "client_id": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]), "keep_alive": .whole(0...65_535), "will": .will, "props": .properties,
-        "auth_method": .text,
+        "auth_method": .text, "attributes": .namedTexts,
     ]
     static let messageFields: [String: TestField] = [
         "payload": .bytes, "key": .bytes, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,
@@ -46,7 +46,7 @@ enum TestField {
                 throw ShuntError(.ruleInvalid, "\(name) does not take \(key)", help: help)
             }
             if let wanted = try field.problem(with: value, "\(name): \(key)") {
-                throw ShuntError(.ruleInvalid, "\(name): \(key) is \(isBytes(value) ? "no UTF-8" : "a \(value.typeName)")", help: wanted)
+                throw ShuntError(.ruleInvalid, "\(name): \(key) is \(field.shown(value))", help: wanted)
             }
         }
         return fields
@@ -61,7 +61,16 @@ enum TestField {
         return (near.map { "did you mean \($0)? " } ?? "") + what + " " + known.joined(separator: ", ")
     }
 
-    private static func isBytes(_ value: LuaValue) -> Bool { if case .bytes = value { true } else { false } }
+    /// A wrong value, as it is where only some of its type are wanted.
+    private func shown(_ value: LuaValue) -> String {
+        switch (self, value) {
+        case (_, .bytes): "no UTF-8"
+        case (.whole, .int(let number)): "\(number)"
+        case (.whole, .double(let number)): "\(number)"
+        case (.oneOf, .string(let text)): "\"\(text)\""
+        default: "a \(value.typeName)"
+        }
+    }
 
     /// What is wanted instead of a value; nil where it will do.
     private func problem(with value: LuaValue, _ name: String) throws(ShuntError) -> String? {
@@ -72,7 +81,7 @@ enum TestField {
             guard let topic = value.string else { return "a text is wanted" }
             guard let problem = MessageTopic.problem(topic) else { return nil }
             throw ShuntError(.ruleInvalid, "\(name): \(problem.what)", help: problem.help)
-        case .headers:
+        case .namedTexts:
             let isMap = value.list?.isEmpty == true || value.table?.values.allSatisfy { $0.string != nil } == true
             return isMap ? nil : "texts by their names are wanted"
         case .number: return value.number == nil ? "a number is wanted" : nil

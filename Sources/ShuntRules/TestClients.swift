@@ -13,14 +13,19 @@ final class TestClients: PeerDirectory {
         let id = ids[name] ?? ConnectionID(loop: 0, slot: UInt32(ids.count), generation: 1)
         ids[name] = id
         func texts(_ key: String) -> [String] { (asked[key].list ?? []).compactMap(\.string) }
-        let isMQTT =
-            ["client_id", "version", "keep_alive", "will", "props", "auth_method"].contains { asked[$0] != .null } || asked["protocol"] == "mqtt"
-        let client = Peer(
+        let isMQTT = Self.speaksMQTT(asked)
+        var client = Peer(
             id: id, uid: uid, device: device, tags: texts("tags"), alias: texts("alias"),
             protocolName: asked["protocol"].string ?? (isMQTT ? "mqtt" : "exchange"), address: asked["address"].string ?? "127.0.0.1:50000",
             groups: texts("groups"), connectedAt: 1_700_000_000, mqtt: isMQTT ? mqtt(asked, device: device) : nil)
+        client.attributes = (asked["attributes"].table ?? [:]).map { UserProperty($0.key, $0.value.string ?? "") }.sorted { $0.name < $1.name }
         clients[id] = client
         return client
+    }
+
+    /// Whether a test says something of the client that only clients of MQTT have.
+    static func speaksMQTT(_ asked: LuaValue) -> Bool {
+        asked["protocol"] == "mqtt" || ["client_id", "version", "keep_alive", "will", "props", "auth_method"].contains { asked[$0] != .null }
     }
 
     private func mqtt(_ asked: LuaValue, device: String) -> Peer.MQTT {

@@ -8,26 +8,45 @@ struct TestMessage {
     private let key: [UInt8]?
     private let format: PayloadFormat
     private let filter: [UInt8]
-    private let id: Int64
-    private let hops: UInt8
-    private let sender: ConnectionID
-    private let qos: QoS
-    private let isRetained: Bool
-    private let properties: [UInt8]
+    private var id: Int64
+    private var hops: UInt8
+    private var sender: ConnectionID
+    private var qos: QoS
+    private var isRetained: Bool
+    private var properties: [UInt8]
 
     init(_ fields: [String: LuaValue], _ kind: MessageKind, topic: String, _ sender: ConnectionID) {
         self.kind = kind
         self.topic = topic
         self.sender = sender
         payload = fields["payload"]?.bytes ?? []
-        key = fields["key"]?.bytes
+        let ownKey = fields["props"]?.pairs.first { $0.name == "key" }?.value
+        key = fields["key"]?.bytes ?? ownKey.map { Array($0.utf8) }
         qos = QoS(rawValue: UInt8(clamping: fields["qos"]?.whole ?? 1)) ?? .atLeastOnce
         isRetained = fields["retain"] == .bool(true)
         properties = TestProperties(fields).bytes
-        format = PayloadFormat.allCases.first { "\($0)" == fields["format"]?.string } ?? .text
+        format = PayloadFormat.allCases.first { "\($0)" == fields["format"]?.string } ?? Self.format(ofType: fields["content_type"]?.string)
         filter = fields["filter"]?.bytes ?? Array("{}".utf8)
         id = if case .int(let id) = fields["id"] { id } else { 1 }
         hops = if case .int(let hops) = fields["hops"] { UInt8(clamping: hops) } else { 0 }
+    }
+
+    /// The same without what nobody knows of a message that is on its way to a client: who has sent it, and over how many topics it has come.
+    var underWay: TestMessage {
+        var message = self
+        (message.sender, message.hops) = (.none, 0)
+        return message
+    }
+
+    /// The same with what the packet to a client carries.
+    func carried(to recipient: Peer) -> TestMessage {
+        var message = underWay
+        if recipient.mqtt != nil {
+            message.id = 0
+        } else {
+            (message.qos, message.isRetained, message.properties) = (.atLeastOnce, false, [])
+        }
+        return message
     }
 
     /// Runs with the message as the router would show it, and its filter.
@@ -46,6 +65,15 @@ struct TestMessage {
                     }
                 }
             }
+        }
+    }
+
+    /// The format of a message that says no other.
+    private static func format(ofType type: String?) -> PayloadFormat {
+        switch type {
+        case nil, "text/plain": .text
+        case "application/json": .json
+        default: .none
         }
     }
 

@@ -278,7 +278,8 @@ public final class Worker: Sendable {
 }
 
 extension RoutingLimits {
-    init(_ configuration: Configuration, loops: Int) {
+    /// Of each of so many loops.
+    public init(_ configuration: Configuration, loops: Int) {
         let limits = configuration.limits
         self.init(
             frame: limits.frame, subscriptions: limits.subscriptions, topic: limits.topic, group: limits.group,

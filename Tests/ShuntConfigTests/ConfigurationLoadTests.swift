@@ -148,7 +148,6 @@ struct ConfigurationLoadTests {
         ("rules: { enabled: some }", .configType, "test.yaml:1:19", "rules.enabled", "the word all"),
         ("rules: { enabled: [../a] }", .configType, "test.yaml:1:20", "'../a'", "letters, digits"),
         ("rules: { enabled: [a, b, a] }", .configRange, "test.yaml:1:26", "'a' more than once", "names"),
-        ("rules: { settings: { a: { remove: [x, null] } } }", .configRange, "test.yaml:1:39", "a.remove[1] is null", "dash"),
         ("rules: { settings: { a: .inf } }", .configRange, "test.yaml:1:25", "rules.settings.a", "finite"),
         ("log: { level: warn }", .configRange, "test.yaml:1:15", "'warn'", "warning"),
         ("log: { levels: { links: debug } }", .configUnknownKey, "test.yaml:1:18", "'links'", "did you mean 'link'"),

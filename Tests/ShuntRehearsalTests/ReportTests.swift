@@ -133,7 +133,7 @@ struct ReportTests {
             (#"{"topic":"a","members":[{"uid":"u"}]}"#, "m:1: the message: only a chat has members"),
             (#"{"kind":"broadcast","topic":"a"}"#, "m:1: the message: a broadcast has no topic"),
             (#"{"kind":"chat","topic":""}"#, "m:1: the message: the chat's id is empty"),
-            (#"{"kind":"letter"}"#, "m:1: the message: kind is a text"), (#"{"qos":3}"#, "m:1: the message: qos is a number"),
+            (#"{"kind":"letter"}"#, "m:1: the message: kind is \"letter\""), (#"{"qos":3}"#, "m:1: the message: qos is 3"),
             ("", "m: there is no message"),
             (#"{"kind":"broadcast","payload_base64":"/w=="}"#, "m:1: the text of a broadcast is UTF-8"), (#"{"a":01}"#, "m:1:1:6: not JSON"),
             (#"{"a":"\x"}"#, "m:1:1:9: not JSON"), (#"{"a":tru}"#, "m:1:1:6: not JSON"),

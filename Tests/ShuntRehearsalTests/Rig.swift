@@ -14,7 +14,7 @@ final class Rig {
     ///   - subscribers: the lines of a file of subscribers.
     init(
         _ rules: [String: String], settings: [String: SettingValue] = [:], subscribers: String? = nil, limits: RuleLimits = RuleLimits(),
-        trials: [String: RuleMode] = [:]
+        routing: RoutingLimits = RoutingLimits(), trials: [String: RuleMode] = [:]
     ) throws {
         for (name, text) in rules {
             try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
@@ -24,7 +24,7 @@ final class Rig {
         let beside = trials.mapValues { RuleTrial(mode: $0, directory: next) }
         let set = try RuleSet.load(directory: folder, settings: settings, limits: limits, trials: beside)
         let listed = try subscribers.map { try RehearsedSubscriber.list(Array($0.utf8), at: "subscribers") }
-        rehearsal = try Rehearsal(set, limits: limits, subscribers: listed, now: 1_700_000_000)
+        rehearsal = try Rehearsal(set, limits: limits, routing: routing, subscribers: listed, now: 1_700_000_000)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }

@@ -269,4 +269,20 @@ struct PayloadGuardTests {
         #expect(rig.rules.rules[0].notes.errors.allSatisfy { !$0.text.contains("TOPSECRETKEY") })
         #expect(rig.rules.rules[0].notes.errors.count == 1)
     }
+
+    @Test("The fields of a line stay JSON where a secret is hidden in them")
+    func secretFields() throws {
+        let rig = try RuleRig(
+            """
+            R.settings = { pin = integer { secret = true }, key = text { secret = true } }
+            function R.on_message(msg, ctx)
+              local s = ctx.settings
+              log.info("x", { a = s.pin, b = { s.pin, 7, true }, c = "is " .. s.pin .. "\\n", d = s.key, e = 'a \\"b\\": {1}' })
+            end
+            """, settings: .object(["pin": 123_456, "key": "say \"no\": 5"]))
+        rig.send()
+        #expect(
+            rig.log.all.first?.fields
+                == #"{"a":"(hidden)","b":["(hidden)",7,true],"c":"is (hidden)\n","d":"(hidden)","e":"a \"b\": {1}"}"#)
+    }
 }

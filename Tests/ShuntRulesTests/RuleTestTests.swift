@@ -67,12 +67,13 @@ struct RuleTestTests {
         "what t does not know is an error with its line",
         arguments: [
             ("t:message { tpic = 'a' }", "t:message does not take tpic"), ("t:message { topic = 5 }", "t:message: topic is a number"),
-            ("t:message { payload = 5 }", "t:message: payload is a number"), ("t:message { format = 'jsn' }", "t:message: format is a text"),
-            ("t:message { hops = 300 }", "t:message: hops is a number"), ("t:message { id = 'x' }", "t:message: id is a text"),
+            ("t:message { payload = 5 }", "t:message: payload is a number"), ("t:message { format = 'jsn' }", "t:message: format is \"jsn\""),
+            ("t:message { hops = 300 }", "t:message: hops is 300; a whole number from 0 to 255"),
+            ("t:message { id = 'x' }", "t:message: id is a text"),
             ("t:message { sender = 'ann' }", "t:message: sender takes a table, not a text"),
             ("t:message { sender = { name = 'ann' } }", "t:message: sender does not take name"),
             ("t:message('x')", "t:message takes a table, not a text"), ("t:deliver { to = { tags = 'a' } }", "t:deliver: to: tags is a text"),
-            ("t:undelivered { kind = 'topics' }", "t:undelivered: kind is a text"), ("t:connect { uuid = 'x' }", "t:connect does not take uuid"),
+            ("t:undelivered { kind = 'topics' }", "t:undelivered: kind is \"topics\""), ("t:connect { uuid = 'x' }", "t:connect does not take uuid"),
             ("t:subscribe { filter = 'x' }", "t:subscribe does not take filter"),
             ("t:disconnect { reason = 'x' }", "t:disconnect does not take reason"),
             ("t:chat { members = { 'ann' } }", "t:chat: members takes a table, not a text"),
@@ -99,6 +100,69 @@ struct RuleTestTests {
         let failure = try #require(try run("return { on_message = function() end }", "return { ['x'] = function(t)\n\(call)\nend }").first?.failure)
         #expect(failure.message.contains(expected), "\(failure)")
         if !call.contains("settings") { #expect(failure.location == "r/rule_test.lua:2", "\(failure)") }
+    }
+
+    @Test("on its way to a client a message has what the packet carries: a rule sees the same in a test and in a worker")
+    func underWay() throws {
+        let results = try run(
+            """
+            local R = {}
+            local function see(msg)
+              log.info(table.concat({ tostring(msg.sender and msg.sender.uid), msg.id, msg.hops, msg.qos, tostring(msg.retain), #msg.props }, " "))
+            end
+            R.on_deliver, R.on_undelivered, R.on_acked = see, see, see
+            return R
+            """,
+            """
+            return { ["all"] = function(t)
+              local function asked(more)
+                local asked = { topic = "a", payload = "x", id = 7, hops = 2, qos = 2, retain = true, props = { a = "b" }, sender = { uid = "u" } }
+                for key, value in pairs(more) do asked[key] = value end
+                return asked
+              end
+              t:eq(t:deliver(asked { to = { uid = "x" } }).logs, { "nil 7 0 1 false 0" })
+              t:eq(t:deliver(asked { to = { uid = "x", client_id = "c" } }).logs, { "nil 0 0 2 true 1" })
+              t:eq(t:acked(asked { by = { uid = "x", client_id = "c" } }).logs, { "nil 0 0 2 true 1" })
+              t:eq(t:undelivered(asked { why = "queue full" }).logs, { "nil 7 0 2 true 1" })
+              t:eq(t:undelivered(asked { why = "no subscriber" }).logs, { "u 7 2 2 true 1" })
+            end }
+            """)
+        #expect(results.map(\.failure) == [nil])
+    }
+
+    @Test("a sender has the attributes that the test gives it, and a message the format of its content type, and the key among its properties")
+    func described() throws {
+        let results = try run(
+            """
+            return { on_message = function(m)
+              return route.reject(table.concat({ m.sender.attributes.plan or "none", m.format, m.content_type or "-", m.key or "-" }, " "))
+            end }
+            """,
+            """
+            return { ["all"] = function(t)
+              t:eq(t:message { topic = "a", payload = "x", sender = { uid = "u", attributes = { plan = "free" } } }.why, "free text text/plain -")
+              t:eq(t:message { topic = "a", payload = "{}", content_type = "x/y" }.why, "none json x/y -")
+              t:eq(t:message { topic = "a", payload = "x", content_type = "application/json", props = { key = "k" } }.why, "none json application/json k")
+            end }
+            """)
+        #expect(results.map(\.failure) == [nil])
+    }
+
+    @Test("a test of a rule that needs settings, and gives it none, is told how they are given")
+    func settings() throws {
+        let results = try run(
+            "return { settings = { rate = number { min = 1 } }, on_message = function() end }",
+            """
+            return {
+              ["1 none"] = function(t) t:message { topic = "a" } end,
+              ["2 wrong"] = function(t) t:settings { rate = 0 } t:message { topic = "a" } end,
+            }
+            """)
+        #expect(
+            results.map { $0.failure?.message } == [
+                "rules.settings.r.rate is missing; a number of at least 1; a test gives the settings by t:settings{…}",
+                "rules.settings.r.rate is 0; a number of at least 1",
+            ])
     }
 
     @Test("what an outcome may have and has not is nil, and a comparison of outcomes tells what differs")

@@ -53,8 +53,11 @@ struct VerdictTests {
     func hops() throws {
         let rig = try RuleRig("R.breaker = { errors = 1 } function R.on_message() return route.to('x') end")
         rig.send()
-        for _ in 0..<50 { withBytes("a/2") { rig.rules.exceededHops(rule: 0, topic: $0, now: 1000) } }
-        rig.rules.exceededHops(rule: 7, topic: .none, now: 1000)
+        withBytes("a/2") { topic in
+            let message = MessageView(kind: .topic, topic: topic, key: nil, payload: .none, format: .none, id: 0, sender: .none)
+            for _ in 0..<50 { rig.rules.exceededHops(rule: 0, message: message, now: 1000) }
+            rig.rules.exceededHops(rule: 7, message: message, now: 1000)
+        }
         #expect(rig.figures().errors == [.hopLimit: 50])
         #expect(rig.log.texts.first == "on_message: what it sends on had come over limits.hops topics, and is dropped (limit.hops)")
         #expect(rig.log.texts.count < 50 && rig.log.texts.last?.contains("counted only") == true)

@@ -168,16 +168,7 @@ extension ConfigType<[String: ConfigValue]> {
             }
             return value
         case .list(let nodes):
-            let values = nodes.enumerated().compactMap { index, node -> ConfigValue? in
-                let label = "\(label)[\(index)]"
-                let value = value(of: node, label, &diagnostics)
-                // In a rule a list ends at the first null: elements after it would not count.
-                guard value == .null else { return value }
-                diagnostics.add(
-                    .configRange, "\(label) is null", at: node.location, help: "take the dash away, or give it a value")
-                return nil
-            }
-            return .array(values)
+            return .array(nodes.enumerated().compactMap { value(of: $1, "\(label)[\($0)]", &diagnostics) })
         case .mapping(let entries):
             var object: [String: ConfigValue] = [:]
             for entry in entries { object[entry.key] = value(of: entry.value, "\(label).\(entry.key)", &diagnostics) }

@@ -35,7 +35,7 @@ public protocol RuleHooks: AnyObject {
     func decided(by standing: StandingVerdict)
 
     /// A message that this rule sent on has passed `limits.hops` topics, and is dropped.
-    func exceededHops(rule: Int, topic: Bytes, now: Double)
+    func exceededHops(rule: Int, message: MessageView, now: Double)
 
     /// What a rule wanted to send goes nowhere: neither the sender of the message may send it, nor do the rule's grants have it.
     /// - Parameters:
@@ -142,7 +142,7 @@ extension RuleHooks {
         _ message: MessageView, selection: RuleSelection, now: Double, telling tell: (TracedMessage.Step) -> Void
     ) -> MessageOutcome { onMessage(message, selection: selection, now: now) }
     public func decided(by standing: StandingVerdict) {}
-    public func exceededHops(rule: Int, topic: Bytes, now: Double) {}
+    public func exceededHops(rule: Int, message: MessageView, now: Double) {}
     public func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {}
     public func grants(of rule: Int) -> (any RuleGrants)? { nil }
     public var wanted: RuleHookSet { [] }

@@ -185,8 +185,7 @@ struct ExchangeFront {
     private func answer(_ frame: FrameView, _ outcome: PublishOutcome) {
         switch outcome {
         case .delivered, .elsewhere, .dropped: engine.acknowledge(.exchange(id: frame.id), client)
-        case .nobody: refuse(frame, ShuntError(.topicNoSubscriber, "nobody has subscribed the topic"))
-        case .rejected(let why): refuse(frame, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why))
+        case .nobody, .rejected: if let error = outcome.error { refuse(frame, error) }
         }
     }
 
@@ -203,8 +202,7 @@ struct ExchangeFront {
             frame,
             length == 0
                 ? ShuntError(.topicInvalid, "a message needs a topic")
-                : ShuntError(
-                    .topicInvalid, "the topic has \(length) bytes", help: "at most \(router.limits.topic) (limits.topic)"))
+                : .topic(ofBytes: length, limit: router.limits.topic))
     }
 
     @inline(never)
@@ -214,12 +212,7 @@ struct ExchangeFront {
 
     @inline(never)
     private func refuseTopic(_ frame: FrameView, _ topic: Bytes) {
-        let what = topic.contains(0) ? "NUL" : topic.contains(UInt8(ascii: "#")) ? "#" : "+"
-        refuse(
-            frame,
-            ShuntError(
-                .topicInvalid, "the topic of a message has a \(what)",
-                help: "+ and # are wildcards of subscriptions; NUL is in neither (MQTT 5 §4.7)"))
+        refuse(frame, .notATopic(topic))
     }
 
     // MARK: Refusals
@@ -244,6 +237,18 @@ struct ExchangeFront {
             throw ShuntError(.requestInvalid, "a control frame can't be compressed", help: "send the JSON as it is")
         }
         return value
+    }
+}
+
+extension ShuntError {
+    static func topic(ofBytes length: Int, limit: Int) -> ShuntError {
+        ShuntError(.topicInvalid, "the topic has \(length) bytes", help: "at most \(limit) (limits.topic)")
+    }
+
+    static func notATopic(_ topic: Bytes) -> ShuntError {
+        let what = topic.contains(0) ? "NUL" : topic.contains(UInt8(ascii: "#")) ? "#" : "+"
+        return ShuntError(
+            .topicInvalid, "the topic of a message has a \(what)", help: "+ and # are wildcards of subscriptions; NUL is in neither (MQTT 5 §4.7)")
     }
 }
 

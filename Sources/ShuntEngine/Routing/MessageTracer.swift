@@ -161,7 +161,7 @@ final class TracingHooks: RuleHooks {
     func beginRead() { inner?.beginRead() }
     var takesLong: Bool { inner?.takesLong ?? false }
     func decided(by standing: StandingVerdict) { inner?.decided(by: standing) }
-    func exceededHops(rule: Int, topic: Bytes, now: Double) { inner?.exceededHops(rule: rule, topic: topic, now: now) }
+    func exceededHops(rule: Int, message: MessageView, now: Double) { inner?.exceededHops(rule: rule, message: message, now: now) }
     func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
         tracer.step(.denied(inner?.name(of: rule) ?? "", action, subject, by: place))
         inner?.denied(rule: rule, action, subject, by: place, now: now)

@@ -12,6 +12,15 @@ enum PublishOutcome {
     case dropped
     /// A rule has rejected it.
     case rejected(why: String)
+
+    /// Why its sender is refused; nil where the message is taken.
+    var error: ShuntError? {
+        switch self {
+        case .delivered, .elsewhere, .dropped: nil
+        case .nobody: ShuntError(.topicNoSubscriber, "nobody has subscribed the topic")
+        case .rejected(let why): ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
+        }
+    }
 }
 
 /// Why a message did not reach somebody, in the words of `on_undelivered`.

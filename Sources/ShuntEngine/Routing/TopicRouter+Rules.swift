@@ -206,7 +206,7 @@ extension TopicRouter {
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
             hasEndedAtHops = true
-            hooks.exceededHops(rule: Int(sender), topic: message.topic, now: now)
+            hooks.exceededHops(rule: Int(sender), message: message, now: now)
             keepDeadLetter(message, why: ErrorCode.hopLimit.rawValue, rule: hooks.name(of: Int(sender)))
             return 0
         }

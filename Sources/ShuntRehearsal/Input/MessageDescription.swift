@@ -15,6 +15,7 @@ public enum MessageDescription {
     public static func message(_ tree: JSONTree, payload: [UInt8]? = nil, at place: String) throws(ShuntError) -> RehearsedMessage {
         guard case .object(let members) = tree else { throw ShuntError(.usage, "a message is a JSON object", at: place, help: example) }
         var fields: [String: SettingValue] = [:]
+        try checkNames(members, at: place)
         var payload = payload
         for member in members {
             switch (member.name, member.value) {
@@ -30,10 +31,15 @@ public enum MessageDescription {
             }
         }
         let bytes = payload ?? []
-        if fields["format"] == nil, fields["content_type"] == nil { fields["format"] = isDocument(bytes) ? "json" : "text" }
+        if fields["format"] == nil, fields["content_type"] == nil {
+            fields["format"] = RehearsedMessage.isOfMQTT(fields) ? "none" : isDocument(bytes) ? "json" : "text"
+        }
         do throws(ShuntError) {
             let message = try RehearsedMessage(.object(fields), payload: bytes)
             guard message.kind != .topic || fields["topic"] != nil else { throw ShuntError(.usage, "the message has no topic", help: example) }
+            guard message.kind != .chat || fields["topic"] != nil else {
+                throw ShuntError(.usage, "the message has no chat", help: "the topic is the chat's id")
+            }
             guard message.kind != .broadcast || String(validating: bytes, as: UTF8.self) != nil else {
                 throw ShuntError(.usage, "the text of a broadcast is UTF-8")
             }
@@ -41,6 +47,18 @@ public enum MessageDescription {
         } catch {
             throw ShuntError(error.code, error.message, at: place, help: error.help)
         }
+    }
+
+    /// Of two members that say the same thing one would be lost.
+    private static func checkNames(_ members: [JSONTree.Member], at place: String) throws(ShuntError) {
+        var names: Set<String> = []
+        for member in members where !names.insert(member.name).inserted {
+            throw ShuntError(.usage, "\(member.name) stands there twice", at: place, help: "an object has each name once")
+        }
+        guard !names.isSuperset(of: ["payload", "payload_base64"]) else {
+            throw ShuntError(.usage, "payload and payload_base64 exclude each other", at: place)
+        }
+        for case .object(let sender) in members.lazy.filter({ $0.name == "sender" }).map(\.value) { try checkNames(sender, at: place) }
     }
 
     private static let example = #"as in {"topic":"orders/1","payload":{"id":1},"sender":{"uid":"ada"}}"#

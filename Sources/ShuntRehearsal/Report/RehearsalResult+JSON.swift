@@ -41,7 +41,7 @@ extension RuleStep {
             "rule": .string(rule), "hook": .string(hook), "recipient": recipient.map(JSONTree.string), "saw": before.tree,
             "decision": .string(decision), "trial": mode == .live ? nil : .string(mode.name), "applied": mode == .live ? nil : .bool(isApplied),
             "on_error": onError.map(JSONTree.string), "why": why.isEmpty ? nil : .string(why),
-            "always": isAlways ? .bool(true) : nil,
+            "always": isAlways ? .bool(true) : nil, "standing": isStanding ? .bool(true) : nil,
             "changes": replacement.map { .array(MessageChange.all(from: before, to: $0).map(\.tree)) },
             "sent": .array(sent.map(\.tree)), "nanoseconds": .number("\(nanoseconds)"), "bytes": .number("\(bytes)"),
             "allocations": .number("\(allocations)"), "error": error.map { .string($0.placed) }, "log": .array(lines.map(\.tree)),

@@ -44,7 +44,7 @@ extension RehearsalResult {
         let coloured =
             step.error != nil ? style.bad(decision) : step.decision == "pass" ? decision : style.notable(decision)
         let memory = "\(ReportStyle.size(Double(step.bytes))) in \(ReportStyle.count(step.allocations, "allocation"))"
-        let cost = "\(ReportStyle.time(Double(step.nanoseconds))), \(memory)"
+        let cost = step.isStanding ? "decided before, not called" : "\(ReportStyle.time(Double(step.nanoseconds))), \(memory)"
         let place = step.recipient.map { " for \(ReportStyle.short($0.isEmpty ? "-" : $0))" } ?? ""
         var lines = ["\(number)  \(style.bold(step.rule))  \(step.hook)\(place)  \(coloured)   \(style.faint(cost))"]
         func add(_ text: String) { lines.append("     " + text) }

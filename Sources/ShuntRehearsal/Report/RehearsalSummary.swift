@@ -38,8 +38,9 @@ public struct RehearsalSummary: Sendable {
         for step in result.steps {
             let name = [step.rule, step.hook]
             if hooks[name] == nil { order.append(name) }
-            hooks[name, default: Hook()].calls += 1
-            hooks[name]?.decisions[step.decision, default: 0] += 1
+            hooks[name, default: Hook()].decisions[step.decision, default: 0] += 1
+            guard !step.isStanding else { continue }
+            hooks[name]?.calls += 1
             hooks[name]?.nanoseconds.append(step.nanoseconds)
             hooks[name]?.bytes += step.bytes
             if let error = step.error, failures.count < Self.examples { failures.append((messages, error.placed)) }

@@ -137,7 +137,7 @@ extension LuaDefinitions {
     private static let chatFields = "id?: string, members?: { uid: string, online?: boolean }[], created_at?: number"
     private static let clientFields =
         "uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, "
-        + "client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table"
+        + "client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>"
 
     static let testClass = Class(
         name: "shunt.Test", doc: "What a test of rule_test.lua is given: it calls the rule without a server.",

@@ -86,6 +86,8 @@ public struct RuleStep: Sendable {
     public var why = ""
     /// Whether it holds for all messages of the topic (`route.always`).
     public var isAlways = false
+    /// Whether an earlier message of the topic was decided so, for all of them: the rule was not called.
+    public var isStanding = false
     /// What the next rule sees instead.
     public var replacement: ObservedMessage?
     /// What it sends instead, or besides.

@@ -19,7 +19,7 @@ public final class ObservedRules: RuleHooks {
     private var sending: UnsafeMutableBufferPointer<RoutedMessage> = .allocate(capacity: 0)
     private var reason: ContiguousArray<UInt8> = []
     private var delayRoom: (messages: Int, bytes: Int)?
-    /// The message that the next hook is about, until it is called: what the wire of the rehearsal cannot carry is the author's.
+    /// The message that the next hook is about, until it is called.
     private var asked: RehearsedMessage?
 
     /// What the rules have done since `begin`.
@@ -95,11 +95,29 @@ public final class ObservedRules: RuleHooks {
     public func onSubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) -> SubscribeOutcome { .accept }
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {}
 
-    public func exceededHops(rule: Int, topic: Bytes, now: Double) {
+    public func exceededHops(rule: Int, message: MessageView, now: Double) {
         exceedsHops = true
-        rules.exceededHops(rule: rule, topic: topic, now: now)
+        rules.exceededHops(rule: rule, message: message, now: now)
         if let last = steps.lastIndex(where: { $0.rule == names[rule] }), steps[last].error == nil { steps[last].error = failure(of: rule) }
-        if !out.isEmpty { out.removeLast() }
+        withdraw(message)
+    }
+
+    /// A standing decision is told as a step, though the rule is not called.
+    public func decided(by standing: StandingVerdict) {
+        rules.decided(by: standing)
+        guard let message = asked.map({ ObservedMessage($0) }) else { return }
+        asked = nil
+        let rule = Int(standing.rule)
+        unmatched = names.indices.filter { $0 != rule }.map { names[$0] }
+        out = standing.targets.map { target in
+            var sent = message
+            if let topic = target.topic { sent.topic = Array(topic) }
+            return sent
+        }
+        var step = RuleStep(rule: names[rule], hook: String(cString: shunt_hook_name(SHUNT_ON_MESSAGE)), before: message)
+        (step.decision, step.isAlways, step.isStanding, step.sent) = (standing.verdict.name, true, true, out)
+        if case .reject(let why) = standing.decision { step.why = rules.secretTexts.hiding(why, of: names[rule]) }
+        steps.append(step)
     }
 
     public func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
@@ -126,6 +144,8 @@ public final class ObservedRules: RuleHooks {
         self.asked = nil
         chooseTrials(for: message.sender)
         unmatched = rules.set.rules.indices.filter { !selection.contains($0) || rules.skipped.contains($0) }.map { names[$0] }
+        guard message.kind != .topic else { return decide(hook, message, filter, chat, selection, now) }
+        // What the frames of the rehearsal cannot carry is the author's.
         return asked.message.withView { own, ownFilter in
             var view = message
             (view.qos, view.isRetained, view.format, view.hops, view.id) = (own.qos, own.isRetained, own.format, own.hops, own.id)
@@ -137,7 +157,8 @@ public final class ObservedRules: RuleHooks {
     private func decide(
         _ hook: shunt_hook, _ message: MessageView, _ filter: Bytes, _ chat: ChatView?, _ selection: RuleSelection, _ now: Double
     ) -> MessageOutcome {
-        arrived(message)
+        // One that a rule sent to this topic has not left the rules yet.
+        if message.hops > 0 { withdraw(message) }
         chooseTrials(for: message.sender)
         var course = Course(view: message, filter: filter)
         var left = rules.withoutForwarded(selection, kind: message.kind, topic: message.topic).subtracting(rules.skipped)
@@ -160,9 +181,8 @@ public final class ObservedRules: RuleHooks {
         return finish(course)
     }
 
-    /// A message that a rule sent to another topic has come to that topic's rules: it has not left them yet.
-    private func arrived(_ message: MessageView) {
-        guard message.hops > 0 else { return }
+    /// A message that a rule sent to another topic does not go out as it is.
+    private func withdraw(_ message: MessageView) {
         let here = ObservedMessage(message)
         if let place = out.firstIndex(where: { $0.isSame(as: here) }) { out.remove(at: place) }
     }
@@ -238,6 +258,7 @@ public final class ObservedRules: RuleHooks {
         }
         step.decision = decision.name
         step.isAlways = rules.outcome.pointee.always || rules.outcome.pointee.passing >> UInt64(rule) & 1 != 0
+        stand(&course)
         if step.error != nil {
             step.decision = "failed"
             step.onError = rules.set.rules[rule].definition.onError(of: hook).rawValue
@@ -249,12 +270,20 @@ public final class ObservedRules: RuleHooks {
         step.sent = made.map(ObservedMessage.init)
         course.sent += made
         switch outcome.verdict {
-        case .pass: if decision == SHUNT_VERDICT_DONE { course.isStopped = true }
+        case .pass: if decision == SHUNT_VERDICT_DONE { (course.rule, course.isStopped) = (UInt8(rule), true) }
         case .send: if decision != SHUNT_VERDICT_REPLACE { course.stop(.send, rule, .none) }
         case .drop, .reject, .redirect:
             step.why = rules.secretTexts.hiding(outcome.reason, of: names[rule])
             course.stop(outcome.verdict, rule, kept.keep(outcome.why))
         }
+    }
+
+    /// Whether what a rule has decided holds for all messages of the topic. It does not where a rule before has changed the topic, and while
+    /// rules are on trial.
+    private func stand(_ course: inout Course) {
+        guard !rules.hasModes, course.changes.isDisjoint(with: [.topic, .kind]) else { return }
+        course.isStanding = rules.outcome.pointee.always
+        course.passing.mask |= rules.outcome.pointee.passing & ~rules.selecting
     }
 
     private func bytes(of text: String) -> Bytes {
@@ -274,7 +303,9 @@ public final class ObservedRules: RuleHooks {
         sending.deallocate()
         sending = .allocate(capacity: sent.count)
         _ = sending.initialize(from: sent)
-        return MessageOutcome(verdict, why: course.why, messages: UnsafeBufferPointer(sending), rule: course.rule)
+        var outcome = MessageOutcome(verdict, why: course.why, messages: UnsafeBufferPointer(sending), rule: course.rule)
+        (outcome.isStanding, outcome.passing) = (course.isStanding, course.passing)
+        return outcome
     }
 
     // MARK: deliveries
@@ -362,6 +393,9 @@ private struct Course {
     var isStopped = false
     var rule: UInt8?
     var why = Bytes.none
+    /// What holds for all messages of the topic: the decision, and that rules pass them.
+    var isStanding = false
+    var passing = RuleSelection.none
 
     mutating func stop(_ verdict: MessageOutcome.Verdict, _ rule: Int, _ why: Bytes) {
         guard verdict != .pass else { return }

@@ -18,6 +18,23 @@ public struct RehearsedMessage {
     public let sender: Peer
     let message: TestMessage
 
+    /// Whether a message described so can only come over MQTT: it has what frames do not carry, or its sender speaks MQTT.
+    public static func isOfMQTT(_ fields: [String: SettingValue]) -> Bool {
+        if ofMQTT.contains(where: { fields[$0] ?? .null != .null }) { return true }
+        return TestClients.speaksMQTT(LuaValue(fields["sender"] ?? .null))
+    }
+
+    private static let ofMQTT = ["qos", "retain", "props", "content_type", "response_topic", "correlation_data", "expiry", "payload_format"]
+
+    /// Runs with the message as a worker sees it, sent by a client.
+    public func withView<Result>(from client: ConnectionID, _ body: (MessageView) -> Result) -> Result {
+        message.withView { view, _ in
+            var view = view
+            view.sender = client
+            return body(view)
+        }
+    }
+
     /// `payload_base64` has no meaning here: `MessageDescription` decodes it.
     private static let fields: [String: TestField] = [
         "kind": .oneOf(MessageKind.allCases.map { "\($0)" }), "topic": .text, "filter": .text, "members": .members, "at": .number,

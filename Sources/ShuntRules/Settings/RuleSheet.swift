@@ -70,13 +70,23 @@ public struct RuleSheet: Sendable {
         "\(SettingQuantity.duration(Double(definition.nanoseconds) / 1e9)), \(SettingQuantity.size(Double(definition.memory)))"
     }
 
+    private var breaker: String {
+        let breaker = definition.breaker
+        let (window, retry) = (SettingQuantity.duration(breaker.window), SettingQuantity.duration(breaker.retry))
+        return "more than \(breaker.errors) errors in \(window) switch it off for \(retry)"
+    }
+
+    /// nil where the rule has no `on_tick`.
+    private var tick: Double? { definition.hooks.contains(RuleHook.onTick.rawValue) ? definition.tick : nil }
+
     // MARK: for people
 
     public var text: String {
         let facts = [
-            ("rule", definition.name), ("folder", plugin.directory), ("priority", "\(definition.priority)"), ("match", match),
-            ("budget", budget), ("on_error", onError), ("hooks", hooks.joined(separator: ", ")), ("grants", grants),
-        ]
+            ("rule", definition.name), ("folder", plugin.directory), ("priority", "\(definition.priority)"), ("mode", definition.mode.name),
+            ("match", match), ("budget", budget), ("on_error", onError), ("breaker", breaker), ("hooks", hooks.joined(separator: ", ")),
+            ("tick", tick.map { "every \(SettingQuantity.duration($0))" } ?? ""), ("grants", grants),
+        ].filter { !$0.1.isEmpty || $0.0 != "tick" }
         let lines = facts.flatMap { Self.entry($0, [$1], indent: 10) }
         return lines.joined(separator: "\n") + "\n\n" + settings
     }
@@ -130,11 +140,14 @@ public struct RuleSheet: Sendable {
         members.append(("name", Self.quoted(definition.name)))
         members.append(("folder", Self.quoted(plugin.directory)))
         members.append(("priority", String(definition.priority)))
+        members.append(("mode", Self.quoted(definition.mode.name)))
         members.append(("match", hasMatchFunction ? "null" : matchJSON))
         let seconds = String(Double(definition.nanoseconds) / 1e9)
         members.append(("budget", Self.object([("seconds", seconds), ("bytes", String(definition.memory))])))
         members.append(("on_error", Self.quoted(definition.onError?.rawValue)))
+        members.append(("breaker", breakerJSON))
         members.append(("hooks", Self.list(hooks)))
+        members.append(("tick", Self.number(tick)))
         members.append(("grants", grantsJSON))
         members.append(("settings", settingsJSON))
         return PrintableText.json(Self.object(members))
@@ -144,6 +157,14 @@ public struct RuleSheet: Sendable {
         let kinds: [String] = MessageKind.allCases.filter(definition.match.kinds.contains).map { "\($0)" }
         let topics = definition.match.filters
         return Self.object([("kinds", Self.list(kinds)), ("topics", topics == nil ? "null" : Self.list(topics ?? []))])
+    }
+
+    /// Times are seconds.
+    private var breakerJSON: String {
+        let breaker = definition.breaker
+        return Self.object([
+            ("errors", String(breaker.errors)), ("window", Self.number(breaker.window)), ("retry", Self.number(breaker.retry)),
+        ])
     }
 
     private var grantsJSON: String {
@@ -165,10 +186,8 @@ public struct RuleSheet: Sendable {
         members.append(("name", quoted(row.name)))
         members.append(("type", quoted(type.name)))
         members.append(("required", String(type.isRequired)))
-        members.append(("secret", String(type.isSecret)))
-        var fallback = "null"
-        if let given = type.fallback { fallback = type.isSecret ? quoted(SecretTexts.hidden) : given.written.json }
-        members.append(("default", fallback))
+        members.append(("secret", String(type.isAllSecret)))
+        members.append(("default", row.shownFallback?.json ?? "null"))
         members.append(("min", number(type.minimum)))
         members.append(("max", number(type.maximum)))
         members.append(("pattern", quoted(type.pattern)))

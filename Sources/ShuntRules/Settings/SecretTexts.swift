@@ -16,7 +16,7 @@ final class SecretTexts: Sendable {
         guard let secrets = texts.withLock({ $0[entry.rule] }) else { return entry }
         var entry = entry
         entry.text = Self.hide(secrets, in: entry.text)
-        entry.fields = Self.hide(secrets, in: entry.fields)
+        entry.fields = Self.hide(secrets, inJSON: entry.fields)
         return entry
     }
 
@@ -29,6 +29,29 @@ final class SecretTexts: Sendable {
             let quoted = secret.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
             return text.replacing(secret, with: hidden).replacing(quoted, with: hidden)
         }
+    }
+
+    /// The same of JSON, which stays JSON: a number with a secret in it becomes a text.
+    private static func hide(_ secrets: Set<String>, inJSON json: String) -> String {
+        var (hiding, token, isText, isEscaped) = ("", "", false, false)
+        func endToken() {
+            let shown = hide(secrets, in: token)
+            hiding += isText || shown == token ? shown : "\"\(hidden)\""
+            token = ""
+        }
+        for scalar in json.unicodeScalars {
+            if isText, isEscaped || scalar == "\\" {
+                isEscaped.toggle()
+            } else if scalar == "\"" || !isText && "[]{},: ".unicodeScalars.contains(scalar) {
+                endToken()
+                if scalar == "\"" { isText.toggle() }
+                hiding.unicodeScalars.append(scalar)
+                continue
+            }
+            token.unicodeScalars.append(scalar)
+        }
+        endToken()
+        return hiding
     }
 
     static func hide(_ secrets: Set<String>, in error: ShuntError) -> ShuntError {

@@ -27,11 +27,7 @@ struct SettingsChecker {
         case .array(let values):
             for (index, value) in values.enumerated() {
                 let place = "\(key)[\(index)]"
-                guard value != .null else {
-                    addNull(place, "give it a value, or take it out of the list")
-                    continue
-                }
-                unknown(value, at: place, isWhole: isWhole)
+                if value == .null { addNull(place, Self.nullHelp) } else { unknown(value, at: place, isWhole: isWhole) }
             }
         case .object(let values):
             for (name, value) in values.sorted(by: { $0.key < $1.key }) {
@@ -47,6 +43,9 @@ struct SettingsChecker {
     private mutating func add(_ code: ErrorCode, _ message: String, at key: String, help: String) {
         if errors.count < Self.mostErrors { errors.append(ShuntError(code, message, at: key, help: help)) }
     }
+
+    /// In a rule a list would end at the first null.
+    private static let nullHelp = "give it a value, or take it out of the list"
 
     private mutating func addNull(_ key: String, _ help: String) { add(.configRange, "\(key) is null", at: key, help: help) }
 
@@ -170,8 +169,16 @@ struct SettingsChecker {
         // Elements have their own mistakes, however many they are.
         let isRight = type.contains(Double(elements.count))
         if !isRight { wrong(.array(elements), type, key, hidden, code: .configRange) }
-        let checked = SettingValue.array(elements.enumerated().compactMap { value($1, element, "\(key)[\($0)]", hidden: hidden) })
-        return isRight ? checked : nil
+        var checked: [SettingValue] = []
+        for (index, given) in elements.enumerated() {
+            let place = "\(key)[\(index)]"
+            if given == .null {
+                addNull(place, "\(Self.nullHelp): \(element.expectation)")
+            } else if let value = value(given, element, place, hidden: hidden) {
+                checked.append(value)
+            }
+        }
+        return isRight ? .array(checked) : nil
     }
 
     private mutating func map(

@@ -32,6 +32,12 @@ struct RuleArguments: ParsableArguments {
     struct Loaded {
         let set: RuleSet
         let limits: RuleLimits
+        var routing = RoutingLimits()
+        var groups = GroupStrategies()
+
+        func rehearsal(_ subscribers: [RehearsedSubscriber]?) throws(ShuntError) -> Rehearsal {
+            try Rehearsal(set, limits: limits, routing: routing, strategies: groups, subscribers: subscribers, now: wallClock())
+        }
     }
 
     /// - Parameter other: folders to load in place of the arguments', with the same settings.
@@ -55,6 +61,7 @@ struct RuleArguments: ParsableArguments {
         let configuration = try Configuration.load(
             file: config, environment: ProcessEnvironment.variables, sets: [], hostName: ProcessEnvironment.hostName)
         let limits = RuleLimits(configuration)
+        let (routing, groups) = (RoutingLimits(configuration, loops: 1), configuration.worker.groups)
         let all = configuration.rules.settings.mapValues(SettingValue.init)
         let place: Place = { configuration.nearestPlace(of: $0, isName: $1) }
         guard paths.isEmpty else {
@@ -63,7 +70,7 @@ struct RuleArguments: ParsableArguments {
             return Loaded(
                 set: try Self.placing(place) { () throws(ShuntError) in
                     try RuleSet(plugins: plugins, settings: settings, limits: limits, now: wallClock())
-                }, limits: limits)
+                }, limits: limits, routing: routing, groups: groups)
         }
         let enabled: RuleSet.Enabled =
             switch configuration.rules.enabled {
@@ -78,7 +85,7 @@ struct RuleArguments: ParsableArguments {
         guard !set.rules.isEmpty else {
             throw ShuntError(.usage, "the configuration enables no rules", at: config, help: "name a plugin's folder, or set rules.enabled")
         }
-        return Loaded(set: set, limits: limits)
+        return Loaded(set: set, limits: limits, routing: routing, groups: groups)
     }
 
     private static func plugins(_ paths: [String], _ limits: RuleLimits) throws(ShuntError) -> [RulePlugin] {

@@ -59,13 +59,12 @@ struct RuleRun: ParsableCommand {
             let listed = try subscribers.map { path throws(ShuntError) in
                 try RehearsedSubscriber.list(try RuleMessageArguments.read(path), at: path)
             }
-            let rehearsal = try Rehearsal(loaded.set, limits: loaded.limits, subscribers: listed, now: wallClock())
+            let rehearsal = try loaded.rehearsal(listed)
             for warning in loaded.set.warnings { printError("warning \(PrintableText.of(warning.description))") }
             if against.isEmpty {
                 try show(messages, rehearsal)
             } else {
-                let old = try rules.load(other: against)
-                try compare(messages, try Rehearsal(old.set, limits: old.limits, subscribers: listed, now: wallClock()), rehearsal)
+                try compare(messages, try rules.load(other: against).rehearsal(listed), rehearsal)
             }
         } catch {
             throw failure(error)

@@ -125,7 +125,7 @@ final class OwnRules: RuleHooks {
     func setDelayRoom(messages: Int, bytes: Int) { room = (messages, bytes) }
     func name(of rule: Int) -> String { names.indices.contains(rule) ? names[rule] : "" }
     func rule(named name: String) -> Int? { names.firstIndex(of: name) }
-    func exceededHops(rule: Int, topic: Bytes, now: Double) { beyondHops += 1 }
+    func exceededHops(rule: Int, message: MessageView, now: Double) { beyondHops += 1 }
     func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
         denied.append("\(rule) \(action) \(String(decoding: subject, as: UTF8.self))\(place)")
     }

@@ -55,7 +55,7 @@ final class ScriptedRules: RuleHooks {
 
     func grants(of rule: Int) -> (any RuleGrants)? { grantsAll ? Everything() : nil }
 
-    func exceededHops(rule: Int, topic: Bytes, now: Double) { beyondHops.append(rule) }
+    func exceededHops(rule: Int, message: MessageView, now: Double) { beyondHops.append(rule) }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
         let name = String(decoding: topic, as: UTF8.self)

@@ -9,7 +9,8 @@ struct RuleSheetTests {
     private static let rule = """
         return {
           name = "door", priority = 7, match = { kind = "topic", topic = { "a/+", "b" } }, budget = { time = "1ms", memory = "64KiB" },
-          on_error = "drop", grants = { publish = { "audit/#" }, broadcast = true },
+          on_error = "drop", mode = "shadow", tick = 300, breaker = { errors = 3, retry = "1m" },
+          grants = { publish = { "audit/#" }, broadcast = true },
           settings = {
             keep = integer { default = 4, min = 0, max = 16, doc = "characters | that stay" },
             rules = list { topic = filter, what = enum({ "x", "y" }, { default = "x", doc = "which" }) },
@@ -46,10 +47,13 @@ struct RuleSheetTests {
                 rule      door
                 folder    \(folder.path)/plugins/door
                 priority  7
+                mode      shadow
                 match     kind topic; topic a/+, b
                 budget    1ms, 64KiB
                 on_error  drop
+                breaker   more than 3 errors in 10s switch it off for 1m
                 hooks     on_message, on_tick
+                tick      every 5m
                 grants    publish audit/#; broadcast
 
                 SETTING        TAKES; DEFAULT, AND MEANING
@@ -88,9 +92,29 @@ struct RuleSheetTests {
         #expect(settings.map { $0["name"] as? String } == ["rules", "rules[].topic", "rules[].what", "every", "keep", "salt"])
         #expect(settings[4]["default"] as? Int == 4 && settings[4]["max"] as? Int == 16 && settings[2]["values"] as? [String] == ["x", "y"])
         #expect(settings[5]["default"] as? String == "(hidden)" && settings[0]["required"] as? Bool == true)
+        #expect(all["mode"] as? String == "shadow" && all["tick"] as? Int == 300)
+        #expect(all["breaker"] as? [String: Int] == ["errors": 3, "window": 10, "retry": 60])
         #expect(!sheet.json.contains("\n"))
         #expect(sheet.page.contains(#"| `keep` | integer from 0 to 16 | `4` | characters \| that stay |"#))
         #expect(sheet.page.contains("| `salt` | text, secret | (hidden) |  |"))
+    }
+
+    @Test("no secret stands in the default of what it is a part of")
+    func secrets() throws {
+        let rule = """
+            return { on_message = function() end, settings = {
+              logins = list({ user = text, pass = text { secret = true } }, { default = { { user = "bob", pass = "secret 1" } } }),
+              tokens = map(text { secret = true }, { default = { one = "secret 2" } }),
+              hook = table({ url = text, token = text { secret = true } }, { default = { url = "u", token = "secret 3" } }),
+              keys = list({ key = text { default = "secret 4" } }, { secret = true, optional = true }),
+            } }
+            """
+        let folder = try PluginFolder(["door/rule.lua": rule])
+        let sheet = try RuleSheet(path: folder.path + "/door")
+        for text in [sheet.text, sheet.json, sheet.page] { #expect(!text.contains("secret 1") && !text.contains(/secret [0-9]/), "\(text)") }
+        #expect(sheet.page.contains(#"| `logins` | list of tables | `[{pass: "(hidden)", user: "bob"}]` |"#), "\(sheet.page)")
+        #expect(sheet.page.contains("| `tokens` | map of text, secret | (hidden) |"), "\(sheet.page)")
+        #expect(sheet.page.contains("| `keys[].key` | text, secret | (hidden) |"), "\(sheet.page)")
     }
 
     @Test("a plugin that is not there is told with the nearest one")
