@@ -86,7 +86,8 @@ typedef struct transfer {
     size_t length, capacity, maximum;
     bool is_too_large;
     char *heads;
-    size_t heads_length;
+    size_t heads_length, heads_capacity;
+    bool has_all_heads;
     char why[CURL_ERROR_SIZE];
     struct transfer *previous, *next;
 } transfer;
@@ -128,20 +129,40 @@ static size_t receive(char *data, size_t one, size_t count, void *argument) {
     return added;
 }
 
-enum { MAX_HEADS = 8192 };
+enum { MAX_HEADS = 64 * 1024 };
 
-// A header of the answer. A new status line begins anew: there was an answer of another kind before, such as 100.
+// A header of the answer. A new status line begins anew: there was an answer of another kind before, such as 100. Behind the empty line come
+// trailers, which are no headers of the answer.
 static size_t receive_head(char *data, size_t one, size_t count, void *argument) {
     transfer *transfer = argument;
     size_t added = one * count;
-    if (!transfer->heads) transfer->heads = malloc(MAX_HEADS);
-    if (!transfer->heads) return 0;
-    if (added >= 5 && memcmp(data, "HTTP/", 5) == 0) transfer->heads_length = 0;
-    if (added <= MAX_HEADS - transfer->heads_length) {
-        memcpy(transfer->heads + transfer->heads_length, data, added);
-        transfer->heads_length += added;
+    if (added >= 5 && memcmp(data, "HTTP/", 5) == 0) {
+        transfer->heads_length = 0;
+        transfer->has_all_heads = false;
     }
+    if (transfer->has_all_heads) return added;
+    transfer->has_all_heads = added <= 2 && (data[0] == '\r' || data[0] == '\n');
+    if (added > MAX_HEADS - transfer->heads_length) {
+        transfer->is_too_large = true;
+        return 0;
+    }
+    size_t needed = transfer->heads_length + added;
+    if (needed > transfer->heads_capacity) {
+        size_t capacity = needed < 1024 ? 1024 : 2 * needed;
+        char *larger = realloc(transfer->heads, capacity);
+        if (!larger) return 0;
+        transfer->heads = larger;
+        transfer->heads_capacity = capacity;
+    }
+    memcpy(transfer->heads + transfer->heads_length, data, added);
+    transfer->heads_length = needed;
     return added;
+}
+
+// Behind a header's name is a colon, or a semicolon where it has no value.
+static bool is_named(const char *line, const char *name) {
+    size_t length = strlen(name);
+    return strncasecmp(line, name, length) == 0 && (line[length] == ':' || line[length] == ';');
 }
 
 static bool add_header(transfer *transfer, const char *line) {
@@ -179,7 +200,7 @@ static bool set(transfer *transfer, const fetch_request *request) {
     }
     bool has_type = false;
     for (size_t at = 0; at < request->headers_length; at += strlen(request->headers + at) + 1) {
-        has_type |= strncasecmp(request->headers + at, "content-type", 12) == 0;
+        has_type |= is_named(request->headers + at, "content-type");
         if (!add_header(transfer, request->headers + at)) return false;
     }
     if (request->headers) {

@@ -21,6 +21,8 @@
 enum { TICK_NANOSECONDS = 1000000, IDLE_TICKS = 20, KILL_SIGNAL = SIGURG };
 /// So many instructions, or looks of a library function: some microseconds.
 enum { GRACE = 1000 };
+/// No more of the collector's time is taken off a call's.
+enum { MOST_UNCOUNTED = 50000000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
@@ -189,7 +191,7 @@ void shunt_host_end_turn(shunt_host *host) {
     host->turn.state = NO_TURN;
 }
 
-static uint64_t own_time(void) {
+uint64_t thread_nanoseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
@@ -202,12 +204,19 @@ static void begin_measuring(shunt_host *host) {
     turn->began = monotonic_nanoseconds();
     if (turn->began - turn->anchor > ANCHORED_NANOSECONDS || turn->thread != this_thread.number) {
         turn->anchor = turn->began;
-        turn->anchor_own = own_time();
+        turn->anchor_own = thread_nanoseconds();
         turn->thread = this_thread.number;
     }
     turn->began_own = turn->anchor_own + (turn->began - turn->anchor);
+    turn->began_uncounted = atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed);
     turn->now = host->now;
     turn->state = TURN_MEASURED;
+}
+
+/// What of the collector's time since then is taken off.
+static uint64_t taken_off(const shunt_budget *budget, uint64_t before) {
+    uint64_t time = atomic_load_explicit(&budget->uncounted, memory_order_relaxed) - before;
+    return time < MOST_UNCOUNTED ? time : MOST_UNCOUNTED;
 }
 
 /// Whether the calls of a turn have taken all that they may. The thread has not run for longer than has passed, which is a cheaper question.
@@ -215,8 +224,9 @@ static bool is_spent(const shunt_host *host) {
     const shunt_turn *turn = &host->turn;
     if (turn->state == TURN_SPENT) { return true; }
     if (monotonic_nanoseconds() - turn->began <= host->options.turn_nanoseconds) { return false; }
-    uint64_t own = own_time();
-    return own > turn->began_own && own - turn->began_own > host->options.turn_nanoseconds;
+    uint64_t own = thread_nanoseconds();
+    uint64_t most = host->options.turn_nanoseconds + taken_off(&host->budget, turn->began_uncounted);
+    return own > turn->began_own && own - turn->began_own > most;
 }
 
 bool turn_goes_on(shunt_host *host) {
@@ -245,19 +255,28 @@ static uint64_t thread_time(pid_t thread) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/// What the call has to pay for of this time: not what steps of the collector took too long. The step that runs is asked for first, since it may
+/// end meanwhile.
+static uint64_t counted(const shunt_budget *budget, uint64_t time) {
+    uint64_t counts_until = atomic_load_explicit(&budget->counts_until, memory_order_acquire);
+    uint64_t running = counts_until != 0 && time > counts_until ? time - counts_until : 0;
+    return time - taken_off(budget, budget->seen_uncounted - running);
+}
+
 /// - Returns: whether the host has run something since the last look.
 static bool look_at(shunt_budget *budget) {
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_acquire);
     pid_t thread = atomic_load_explicit(&budget->thread, memory_order_relaxed);
     if (call != budget->seen) {
         budget->seen = call;
-        budget->seen_at = call & 1 ? thread_time(thread) : 0;
+        budget->seen_uncounted = atomic_load_explicit(&budget->uncounted, memory_order_relaxed);
+        budget->seen_at = call & 1 ? counted(budget, thread_time(thread)) : 0;
         budget->halves = 0;
         return true;
     }
     if ((call & 1) == 0) { return false; }
-    uint64_t time = thread_time(thread);
-    if (time - budget->seen_at >= atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed) / 2) {
+    uint64_t time = counted(budget, thread_time(thread));
+    if ((int64_t)(time - budget->seen_at) >= (int64_t)(atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed) / 2)) {
         budget->seen_at = time;
         budget->halves++;
     }

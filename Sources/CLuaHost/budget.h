@@ -17,6 +17,8 @@ extern atomic_int watchdog_sleeps __attribute__((visibility("hidden")));
 /// How often the watchdog has looked: about once a millisecond while calls run.
 extern _Atomic uint64_t watchdog_ticks __attribute__((visibility("hidden")));
 
+/// The processor time of this thread.
+uint64_t thread_nanoseconds(void);
 void enter_thread(void);
 void wake_watchdog(void);
 /// Works out how much the rule's state may hold in the call that begins.

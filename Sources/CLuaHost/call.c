@@ -1,12 +1,13 @@
 // Entering Lua: each call is protected, within a budget, counted; what went wrong is kept as text.
 #define _GNU_SOURCE
 #include "call.h"
+#include "collector.h"
 #include "raised.h"
 
 #include <stdio.h>
 #include <time.h>
 
-enum { STEPS = 8, COLLECTING_NANOSECONDS = 500000, SAMPLE = 64, SAMPLED_FIRST = 1024 };
+enum { SAMPLE = 64, SAMPLED_FIRST = 1024 };
 
 // Lua's own, of ldo.c.
 int luaD_closeprotected(lua_State *L, ptrdiff_t place, int status);
@@ -76,16 +77,6 @@ static void keep_error(shunt_host *host, const shunt_rule *rule, shunt_hook hook
     host->where[0] = 0;
 }
 
-/// After a call that had no memory left: its state may be full of garbage, and is too large to be collected at once. Each such call
-/// takes the collector some steps on, of a few tenths of a millisecond. But one that comes to a large table goes through all of it, some
-/// milliseconds for 200,000 keys: none is begun after half a millisecond.
-static void collect_some(lua_State *L) {
-    uint64_t until = monotonic_nanoseconds() + COLLECTING_NANOSECONDS;
-    for (int i = 0; i < STEPS && monotonic_nanoseconds() < until; i++) {
-        if (lua_gc(L, LUA_GCSTEP, 0) != 0) { return; }
-    }
-}
-
 void tidy_up(shunt_host *host, shunt_rule *rule) {
     bool is_out_of_memory = host->budget.killed == KILL_MEMORY;
     if (host->budget.killed != KILL_NONE || host->budget.grace != 0) { forgive(host, rule); }
@@ -94,7 +85,7 @@ void tidy_up(shunt_host *host, shunt_rule *rule) {
         host->collector_stopped = false;
         lua_gc(rule->L, LUA_GCRESTART);
     }
-    if (is_out_of_memory) { collect_some(rule->L); }
+    if (is_out_of_memory) { collect_some(rule); }
     if (host->scratch.capacity > SCRATCH_KEPT) { shunt_buffer_free(&host->scratch); }
     if (host->lines.count > 0) { log_flush(host, rule); }
 }

@@ -25,8 +25,11 @@ typedef struct shunt_budget {
     volatile sig_atomic_t killed;
     /// What an overdue call may still do before it is ended, in instructions and looks at the budget; 0 where it is not overdue.
     volatile sig_atomic_t grace;
-    // The watchdog's own: the call that it saw, the thread's processor time then, and how often half a budget has gone by since.
-    uint64_t seen, seen_at;
+    /// In the thread's own time: until when the collector's step that runs in a call counts, 0 while there is none; and what such steps have taken
+    /// longer, in all calls. Written by the loop's thread (collector.c).
+    _Atomic uint64_t counts_until, uncounted;
+    // The watchdog's own: the call that it saw, the thread's processor time and `uncounted` then, and how often half a budget has gone by since.
+    uint64_t seen, seen_at, seen_uncounted;
     int halves;
     struct shunt_host *next;
 } shunt_budget;
@@ -36,6 +39,8 @@ typedef struct {
     enum { NO_TURN, TURN_UNMEASURED, TURN_MEASURED, TURN_SPENT } state;
     /// At the first look: by the clock, in the thread's own time at most, and the owner's time.
     uint64_t began, began_own;
+    /// The budget's `uncounted` then.
+    uint64_t began_uncounted;
     double now;
     /// When the thread's own time was asked for, what it was, and the thread.
     uint64_t anchor, anchor_own;

@@ -76,8 +76,9 @@ struct shunt_rule {
     /// Blocks that have been freed, each with the next one in it, and their bytes.
     void *kept[KEPT_CLASSES];
     size_t kept_bytes;
-    /// The collector's.
+    /// The collector's; and what it has taken too long after calls without memory, in nanoseconds.
     int pause;
+    uint64_t overdrawn;
     /// Lua's count of calls while none runs.
     uint32_t depth;
 
@@ -231,16 +232,12 @@ static inline shunt_bytes without_mark(shunt_bytes text) {
     return (shunt_bytes){(const char *)text.start + 3, text.count - 3};
 }
 
-/// After a call: lets the collector begin later where the state is small. While a rule loads, it is Lua's own.
-void tune_collector(shunt_rule *rule);
 /// Frees what the state has kept of its blocks.
 void free_kept(shunt_rule *rule);
 /// Makes a rule's state, with what all rules have. - Returns: false where there is no memory.
 bool state_open(shunt_rule *rule);
 /// Splits `state_memory` among the rules that run.
 void share_memory(shunt_host *host);
-/// Whether a collection in the middle of a call is worth its time.
-bool may_collect(const shunt_host *host, const shunt_rule *rule);
 /// What the rule reserves now that a call has ended.
 void update_reserved(shunt_host *host, shunt_rule *rule);
 

@@ -1,4 +1,5 @@
 // `http` and `resolve`: what a hook waits for while others go on. The owner looks it up; here is only what a rule may ask.
+#include "utf8.h"
 #include "waiting.h"
 
 #include <ctype.h>
@@ -81,6 +82,10 @@ static void add_header(lua_State *L, shunt_host *host, size_t base) {
     for (size_t i = 0; i < count; i++) {
         unsigned char byte = (unsigned char)text[i];
         if ((byte < 0x20 && byte != '\t') || byte == 0x7F) { luaL_error(L, "http: the header %s has a control character in it", name); }
+    }
+    for (size_t at = 0, length; at < count; at += length) {
+        length = utf8_sequence(text + at, text + count);
+        if (length == 0) { luaL_error(L, "http: the header %s has bytes that are not UTF-8", name); }
     }
     if (host->scratch.count - base + name_count + count > MAX_HEADER_BYTES) {
         luaL_error(L, "http: the headers have more than %d bytes", (int)MAX_HEADER_BYTES);

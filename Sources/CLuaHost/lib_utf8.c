@@ -21,11 +21,11 @@ static const char *decode(const char *text, bool lax) {
     int count = 0;
     for (; first & 0x40; first <<= 1) {
         uint32_t next = bytes[++count];
-        if ((next & 0xC0) != 0x80) { return NULL; }
+        if (count > 5 || (next & 0xC0) != 0x80) { return NULL; }
         code = code << 6 | (next & 0x3F);
     }
     code |= (first & 0x7F) << (count * 5);
-    if (count == 0 || count > 5 || code > 0x7FFFFFFF || code < least[count]) { return NULL; }
+    if (count == 0 || code > 0x7FFFFFFF || code < least[count]) { return NULL; }
     if (!lax && (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))) { return NULL; }
     return text + count + 1;
 }

@@ -4,23 +4,17 @@
 
 #include <stdlib.h>
 
-// Small blocks that a state has freed are kept for it, so many bytes: malloc takes ten times as long. A collection frees what hundreds of calls
-// have made, all at once. AddressSanitizer sees each block.
+// Small blocks that a state has freed are kept for it: malloc takes ten times as long. A collection frees what hundreds of calls have made, and
+// later calls make as much again. If malloc had all of that, it would join hundreds of thousands of blocks in the middle of some call, for tens
+// of milliseconds. A state keeps at most as many bytes as it uses, and some more. AddressSanitizer sees each block.
 #if defined(__SANITIZE_ADDRESS__)
-enum { KEPT_BYTES = 0 };
+#define KEEPS_BLOCKS 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-enum { KEPT_BYTES = 0 };
+#define KEEPS_BLOCKS !__has_feature(address_sanitizer)
 #else
-enum { KEPT_BYTES = 256 * 1024 };
+#define KEEPS_BLOCKS 1
 #endif
-#else
 enum { KEPT_BYTES = 256 * 1024 };
-#endif
-
-/// A collection takes as long as what stays in the state is large. A small one, with its garbage, may grow to four times of that before the next
-/// one begins; others, as Lua has it, to twice.
-enum { SMALL_STATE = 1 << 20, SMALL_PAUSE = 400, USUAL_PAUSE = 200 };
 
 static inline bool is_small(size_t size) { return size - 1 < KEPT_STEP * KEPT_CLASSES; }
 static inline size_t class_of(size_t size) { return (size - 1) / KEPT_STEP; }
@@ -36,11 +30,13 @@ static inline void *take_kept(shunt_rule *rule, size_t size) {
 }
 
 static inline void keep_block(shunt_rule *rule, void *block, size_t size) {
-    if (rule->kept_bytes + rounded(size) > KEPT_BYTES) {
+    void **first = &rule->kept[class_of(size)];
+    if (!KEEPS_BLOCKS || rule->kept_bytes + rounded(size) > rule->used + KEPT_BYTES) {
         free(block);
+        // Of a state that shrinks, less is kept.
+        if (*first != NULL) { free(take_kept(rule, size)); }
         return;
     }
-    void **first = &rule->kept[class_of(size)];
     memcpy(block, first, sizeof *first);
     *first = block;
     rule->kept_bytes += rounded(size);
@@ -93,33 +89,13 @@ void *state_allocate(void *context, void *block, size_t old_size, size_t size) {
     return moved;
 }
 
-void tune_collector(shunt_rule *rule) {
-    int pause = rule->used < SMALL_STATE ? SMALL_PAUSE : USUAL_PAUSE;
-    if (pause == rule->pause) { return; }
-    rule->pause = pause;
-    lua_gc(rule->L, LUA_GCINC, pause, 0, 0);
-    // When the next collection begins was settled with the last one: a state that has grown begins it now.
-    if (pause == USUAL_PAUSE) { lua_gc(rule->L, LUA_GCSTEP, 0); }
-}
-
 // MARK: what each rule may use
-
-/// A collection takes about a microsecond for each kilobyte. One of a small state is always worth it.
-/// A large one is collected in steps, after its calls.
-enum { QUICK_COLLECTION = 2 << 20, LARGE_STATE = 8 << 20, COLLECTED_PER_MICROSECOND = 1024 };
 
 void update_reserved(shunt_host *host, shunt_rule *rule) {
     if (rule->reserved == 0 || (rule->used <= host->share && rule->reserved == host->share)) { return; }
     size_t reserved = rule->used > host->share ? rule->used : host->share;
     host->reserved += reserved - rule->reserved;
     rule->reserved = reserved;
-}
-
-bool may_collect(const shunt_host *host, const shunt_rule *rule) {
-    if (rule->used <= QUICK_COLLECTION) { return true; }
-    bool loads = host->hook == SHUNT_ON_LOAD || host->hook == SHUNT_ON_UNLOAD;
-    size_t most = loads ? SIZE_MAX : rule->policy.nanoseconds * COLLECTED_PER_MICROSECOND / 1000;
-    return rule->used <= most || (rule->used <= LARGE_STATE && rule->used - rule->used / 4 > rule->collected);
 }
 
 void share_memory(shunt_host *host) {

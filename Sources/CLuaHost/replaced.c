@@ -1,5 +1,5 @@
 // These replace functions of Lua and the C library that take long over what a rule can make. The linker puts them in their place (--wrap,
-// in Package.swift). See also concat.c and table_keys.c.
+// in Package.swift). See also concat.c, table_keys.c and collector.c.
 #include "host.h"
 #include "lua_layout.h"
 
@@ -11,8 +11,6 @@ size_t __wrap_luaO_str2num(const char *text, lua_value *value);
 uint32_t __wrap_luaS_hashlongstr(lua_text *text);
 const lua_value *__real_luaT_gettm(lua_table *events, unsigned event, lua_text *name);
 const lua_value *__wrap_luaT_gettm(lua_table *events, unsigned event, lua_text *name);
-void __real_luaC_fullgc(lua_State *L, int is_emergency);
-void __wrap_luaC_fullgc(lua_State *L, int is_emergency);
 
 /// Lua compares texts by it, from one zero byte to the next: one that has many takes many calls. The process stays in the C locale, in
 /// which this is what it does; a byte at a time, before.
@@ -57,17 +55,4 @@ const lua_value *__wrap_luaT_gettm(lua_table *events, unsigned event, lua_text *
     const lua_text *mode = value->bits.pointer;
     bool is_short = value->type == LUA_SHORT_TEXT;
     return is_short && memchr(mode->contents, 'k', mode->short_length) == NULL ? value : NULL;
-}
-
-/// A collection in the middle of a call, since that has no memory left. Where it would take longer than the call may, or where little
-/// has been made since the last one, the call is ended instead.
-void __wrap_luaC_fullgc(lua_State *L, int is_emergency) {
-    shunt_host *host = host_of(L);
-    shunt_rule *rule = is_emergency && host != NULL ? host->rule : NULL;
-    if (rule != NULL && !may_collect(host, rule)) {
-        budget_out_of_memory(host);
-        return;
-    }
-    __real_luaC_fullgc(L, is_emergency);
-    if (rule != NULL) { rule->collected = rule->used; }
 }

@@ -1,21 +1,15 @@
 // Calls that wait for a look-up. A hook that may look something up runs in a coroutine of the host's own. When it asks, the coroutine
 // yields, and the chain's state is copied out of Lua: other calls run meanwhile, and nothing that they may free is pointed to.
+#include "budget.h"
 #include "guard.h"
 #include "waiting.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /// The least that a call may still take when it goes on.
 enum { LEAST_NANOSECONDS = 10000, LEAST_MEMORY = 4096 };
 /// Bytes of what a waiting call has read of its client, for the log to be kept free of.
 enum { MOST_SECRET = 64 << 10 };
-
-static uint64_t thread_time(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 // MARK: waiting calls
 
@@ -155,13 +149,16 @@ static int resume_body(lua_State *L) {
 /// What of the rule's budget the call has left: it counts while the call runs, not while it waits.
 static call_end run(shunt_host *host, shunt_waiting *waiting, int arguments) {
     shunt_rule *rule = waiting->rule;
-    uint64_t time = rule->policy.nanoseconds, started = thread_time();
+    uint64_t time = rule->policy.nanoseconds, started = thread_nanoseconds();
+    uint64_t uncounted = atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed);
     size_t memory = rule->policy.memory, used = rule->used;
     time = time > waiting->spent + LEAST_NANOSECONDS ? time - waiting->spent : LEAST_NANOSECONDS;
     memory = memory > waiting->grown + LEAST_MEMORY ? memory - waiting->grown : LEAST_MEMORY;
     waiting->is_suspended = false;
     bool ran = call_hook_within(host, rule, waiting->hook, arguments, time, memory);
-    waiting->spent += thread_time() - started;
+    uint64_t took = thread_nanoseconds() - started;
+    uncounted = atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed) - uncounted;
+    waiting->spent += took > uncounted ? took - uncounted : 0;
     if (rule->used > used) { waiting->grown += rule->used - used; }
     host->waiter = NULL;
     host->waiting = NULL;

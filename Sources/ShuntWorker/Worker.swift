@@ -46,7 +46,7 @@ public final class Worker: Sendable {
         (self.descriptors, self.clusterTLS, self.version) = (descriptors, clusterTLS, version)
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, events: WorkerEvents(), now: Self.now)
-        try Self.checkListeners(of: worker)
+        try Self.checkListeners(of: worker, hasMasters: !worker.masters.isEmpty)
         let permits = try LookupService.permits(configuration)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
@@ -128,8 +128,8 @@ public final class Worker: Sendable {
             interval: worker.heartbeat.every.seconds, name: worker.name)
     }
 
-    private static func checkListeners(of worker: Configuration.Worker) throws(ShuntError) {
-        guard worker.masters.isEmpty || worker.listeners.values.contains(where: { $0.protocol == .exchange && $0.listen.hostPort != nil }) else {
+    private static func checkListeners(of worker: Configuration.Worker, hasMasters: Bool) throws(ShuntError) {
+        guard !hasMasters || worker.listeners.values.contains(where: { $0.protocol == .exchange && $0.listen.hostPort != nil }) else {
             throw ShuntError(
                 .configInvalid, "a worker with masters has no listener of the exchange protocol with a port", at: "worker.listeners",
                 help: "masters send clients of that protocol to it: add one, or set worker.masters to []")
@@ -180,9 +180,11 @@ public final class Worker: Sendable {
         return changes
     }
 
-    /// Reads and checks the certificates of the listeners, and the rules that the configuration enables.
+    /// Checks what the start would, without opening anything: listeners and their certificates, and the rules that the configuration enables.
+    /// - Parameter besideMaster: whether it is to be the worker of a master in its own process.
     /// - Returns: how many rules there are.
-    public static func check(_ configuration: Configuration) throws(ShuntError) -> Int {
+    public static func check(_ configuration: Configuration, besideMaster: Bool = false) throws(ShuntError) -> Int {
+        try checkListeners(of: configuration.worker, hasMasters: besideMaster || !configuration.worker.masters.isEmpty)
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
         _ = try LookupService.permits(configuration)

@@ -51,6 +51,16 @@ def test_a_wrong_configuration_is_refused_with_its_place(tmp_path, name, check):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["wrong.yaml"], "nothing is created"
 
 
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("kind,masters", [("worker", ""), ("dev", "masters: []")])
+def test_a_worker_of_a_master_without_a_listener_for_it_is_refused(tmp_path, kind, masters, check):
+    path = tmp_path / "mqtt.yaml"
+    path.write_text(
+        f"worker:\n  {masters}\n  listeners:\n    mqtt: {{ protocol: mqtt, listen: '127.0.0.1:0', allow_anonymous: true }}\n")
+    result = run(kind, "--config", path, *FREE, *["--check"] * check, cwd=tmp_path)
+    assert result.returncode == 78 and "no listener of the exchange protocol" in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("text", ["worker: 3\n", "worker: [a]\n", "worker:\n  loops:3\n"])
 @pytest.mark.parametrize("check", [True, False])
 def test_a_section_that_is_no_mapping_is_refused(tmp_path, text, check):

@@ -57,6 +57,15 @@ final class AnsweringServer: Sendable {
         case "/headers":
             Self.send(client, "HTTP/1.1 200 OK\r\n")
             while Self.send(client, String(repeating: "Name: value\r\n", count: 5000)) {}
+        case "/heads":
+            let heads = (0..<400).map { "X-\($0): \(String(repeating: "v", count: 50))\r\n" }.joined()
+            Self.send(client, "HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\n\(heads)Content-Length: 0\r\nConnection: close\r\n\r\n")
+        case "/trailer":
+            let head = "HTTP/1.1 200 OK\r\nX-Uid: real\r\nTrailer: X-Uid\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            Self.send(client, head + "2\r\nok\r\n0\r\nX-Uid: trailer\r\n\r\n")
+        case "/type":
+            let types = request.head.split(separator: "\r\n").filter { $0.lowercased().hasPrefix("content-type:") }
+            Self.answer(client, 200, types.joined(separator: ","))
         case "/slow":
             usleep(50_000)
             Self.answer(client, 200, "slow")

@@ -33,6 +33,32 @@ struct FetcherTests {
         #expect(await fetch(path) == .failure(.tooLarge))
     }
 
+    /// The answer to one who wants its headers.
+    private func response(_ path: String, _ headers: [String] = [], body: [UInt8]? = nil) async -> FetchResponse? {
+        try? await fetch(path) { ($0.headers, $0.body) = (headers, body) }.get()
+    }
+
+    @Test("of an answer's headers none is left out, or there is no answer; trailers are none of them")
+    func headers() async {
+        let many = await response("/heads")?.headers ?? [:]
+        #expect(many.keys.count { $0.hasPrefix("x-") } == 400 && many["x-early"] == nil)
+        #expect(await fetch("/headers") { $0.headers = [] } == .failure(.tooLarge))
+        let chunked = await response("/trailer")
+        #expect(chunked?.headers["x-uid"] == "real")
+        #expect(chunked?.body == Array("ok".utf8))
+    }
+
+    @Test(
+        "a POST is JSON where no header gives another type",
+        arguments: [
+            ([], "Content-Type: application/json"), (["Content-Type-Options: x"], "Content-Type: application/json"),
+            (["content-type: text/plain"], "content-type: text/plain"), (["Content-Type;"], "Content-Type:"),
+        ])
+    func type(headers: [String], expected: String) async {
+        let body = await response("/type", headers, body: Array("{}".utf8))?.body ?? []
+        #expect(String(decoding: body, as: UTF8.self) == expected)
+    }
+
     @Test("silence ends with the time limit")
     func silence() async {
         let started = ContinuousClock.now

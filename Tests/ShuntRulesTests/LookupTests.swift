@@ -166,12 +166,31 @@ struct LookupTests {
         #expect(why.hasSuffix(": after"))
     }
 
+    @Test("a metamethod that the rule's own code leads to waits", arguments: ["t.x", "t + 1", "#t", "t == u", "t()", "t < u"])
+    func metamethods(code: String) throws {
+        let (rig, lookups) = try rig(
+            #"""
+            local function ask() return http.get("http://a/").body end
+            local type = { __index = ask, __add = ask, __len = ask, __eq = ask, __call = ask, __lt = ask }
+            local t, u = setmetatable({}, type), setmetatable({}, type)
+            function R.on_connect(conn) return route.reject(tostring(\#(code))) end
+            """#)
+        #expect(rig.rules.onConnect(peer(1, uid: "u"), now: 1) == .waits)
+        let end = lookups.answer("found", rig)
+        #expect(end == .connect(.reject(why: "found")) || end == .connect(.reject(why: "true")))
+    }
+
     @Test(
         "where nobody waits a look-up is an error that says so",
         arguments: [
             (#"http.get("http://a/")"#, "on_message", "on_connect, on_auth, on_register and on_subscribe"),
             (#"coroutine.wrap(function() http.get("http://a/") end)()"#, "on_connect", "coroutine of the rule's own"),
             (#"table.sort({ 2, 1 }, function(a, b) http.get("http://a/") end)"#, "on_connect", "a function that a library calls"),
+            (
+                #"tostring(setmetatable({}, { __tostring = function() return http.get("http://a/").body end }))"#, "on_connect",
+                "a function that a library calls"
+            ),
+            (#"http.get("http://a/", { headers = { X = "\xff" } })"#, "on_connect", "not UTF-8"),
             (#"coroutine.yield(1)"#, "on_connect", "attempt to yield from outside a coroutine"),
             (#"http.get("http://a/", { headers = { ["X\r\nEvil"] = "1" } })"#, "on_connect", "a header's name"),
             (#"http.get("http://a/", { headers = { X = "1\r\nEvil: 1" } })"#, "on_connect", "control character"),

@@ -11,7 +11,7 @@ extension LookupService {
 
         let what: What
         let headers: [String]
-        /// Seconds that its answer is kept; nil: it is not.
+        /// An answer that was kept will do where it is not older than so many seconds, and its own is kept; nil: neither.
         let cache: Double?
         /// What equal questions share; nil: each is asked.
         let key: LookupKey?
@@ -69,11 +69,12 @@ struct LookupKey: Hashable, Sendable {
     var headers: [String]
 }
 
-/// Answers that are kept, bounded in number and bytes: the one that came first makes way.
+/// Answers that are kept, bounded in number and bytes: the one that came first makes way. How old an answer may be is for the asker to say: a
+/// call with a short time never gets what a longer one has kept, nor does a new version of a rule.
 struct LookupCache {
     private struct Entry {
         var answer: LookupAnswer
-        var until: Double
+        var came: Double
         var size: Int
         var number: UInt64
     }
@@ -87,18 +88,20 @@ struct LookupCache {
     static let mostEntries = 10_000
     static let mostBytes = 32 << 20
 
-    /// - Parameter now: seconds of a clock that never goes back.
-    mutating func answer(to key: LookupKey, now: Double) -> LookupAnswer? {
-        guard let entry = entries[key], entry.until > now else { return nil }
+    /// - Parameters:
+    ///   - age: the most seconds since it came.
+    ///   - now: seconds of a clock that never goes back.
+    func answer(to key: LookupKey, within age: Double, now: Double) -> LookupAnswer? {
+        guard let entry = entries[key], now - entry.came < age else { return nil }
         return entry.answer
     }
 
-    mutating func keep(_ answer: LookupAnswer, for key: LookupKey, seconds: Double, now: Double) {
+    mutating func keep(_ answer: LookupAnswer, for key: LookupKey, now: Double) {
         let size = answer.size + key.text.utf8.count + key.headers.reduce(0) { $0 + $1.utf8.count } + 200
         guard size <= Self.mostBytes / 8 else { return }
         remove(key)
         lastNumber += 1
-        entries[key] = Entry(answer: answer, until: now + seconds, size: size, number: lastNumber)
+        entries[key] = Entry(answer: answer, came: now, size: size, number: lastNumber)
         order.append((key, lastNumber))
         bytes += size
         while entries.count > Self.mostEntries || bytes > Self.mostBytes || order.count > 2 * Self.mostEntries {

@@ -99,7 +99,7 @@ final class LookupService: Sendable {
         let step = state.withLock { state -> Step in
             state.figures[plugin, default: Figures()].asked += 1
             if let key = question.key {
-                if question.cache != nil, let answer = state.cache.answer(to: key, now: now) {
+                if let age = question.cache, let answer = state.cache.answer(to: key, within: age, now: now) {
                     state.figures[plugin]?.cached += 1
                     return .known(answer)
                 }
@@ -167,7 +167,7 @@ final class LookupService: Sendable {
                     worked: answer.showsHostWorks, network: question.network, now: now)
             }
             guard let key = question.key else { return [asker] }
-            if let seconds = question.cache, worked { state.cache.keep(answer, for: key, seconds: seconds, now: now) }
+            if question.cache != nil, worked { state.cache.keep(answer, for: key, now: now) }
             guard var flights = state.flights[key], let place = flights.firstIndex(where: { $0.number == flight }) else { return [] }
             let askers = flights.remove(at: place).askers
             state.flights[key] = flights.isEmpty ? nil : flights

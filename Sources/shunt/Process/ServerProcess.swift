@@ -91,7 +91,7 @@ struct ServerProcess {
         warn(of: configuration, logger)
         for warning in try ProcessSecrets(kind, configuration).warnings { logger.warning("\(warning)") }
         _ = try ClusterTLS(kind, configuration) { logger.warning("\($0)") }
-        let rules = kind.hasWorker ? try Worker.check(configuration) : nil
+        let rules = kind.hasWorker ? try Worker.check(configuration, besideMaster: kind == .dev) : nil
         let about =
             switch rules {
             case nil: ""

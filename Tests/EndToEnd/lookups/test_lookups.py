@@ -233,7 +233,7 @@ def test_a_wrong_list_is_told_by_a_check(shunt, tmp_path):
     folder = write_rule(tmp_path / "rules", "asks", "return {}")
     config = tmp_path / "worker.yaml"
     listener = "{ protocol: mqtt, listen: 127.0.0.1:0, allow_anonymous: true }"
-    text = (f"worker: {{ listeners: {{ m: {listener} }} }}\nrules:\n  directory: {folder}\n  enabled: all\n"
+    text = (f"worker: {{ masters: [], listeners: {{ m: {listener} }} }}\nrules:\n  directory: {folder}\n  enabled: all\n"
             "  lookups:\n    NAME:\n      hosts: [HOST]\n")
     for name, host, code, said in [("asks", '"http://a/path"', 78, "worker.yaml:7"), ("asks", '"*.internal"', 78, "worker.yaml:7"),
                                    ("axks", "a", 0, "did you mean asks?"), ("asks", "", 0, "allows nothing"), ("asks", "a", 0, "")]:
