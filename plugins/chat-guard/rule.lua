@@ -59,28 +59,24 @@ local function take(member, now)
   return enough
 end
 
--- The value with each text in it changed.
+local members = 0
+
+-- The value with each text in it changed; counts the members of its objects.
 local function each_text(value, change)
   if type(value) == "string" then return change(value) end
   if type(value) ~= "table" then return value end
-  for key, member in pairs(value) do value[key] = each_text(member, change) end
-  return value
-end
-
-local function members_of(value)
-  local found = 0
   for key, member in pairs(value) do
-    if type(key) == "string" then found = found + 1 end
-    if type(member) == "table" then found = found + members_of(member) end
+    if math.type(key) == nil then members = members + 1 end
+    value[key] = each_text(member, change)
   end
-  return found
+  return value
 end
 
 -- Of two members with one name the decoder keeps the last, and another reader may take the first: a document whose text may have more members
 -- than were looked at goes out as it was looked at.
 local function as_seen(msg, document)
   local _, most = msg.payload:gsub('"%s*:', "")
-  if most > members_of(document) then return msg:with { payload = json.encode(document) } end
+  if most > members then return msg:with { payload = json.encode(document) } end
 end
 
 local function refuse(what, why)
@@ -105,6 +101,7 @@ function R.on_chat(msg, chat, ctx)
   -- A text that could be a number is a text.
   local is_json = document ~= nil and (msg.format == "json" or type(document) == "table")
   local value = is_json and document or payload
+  members = 0
   each_text(value, function(text) texts[#texts + 1] = text return text end)
   local all = table.concat(texts, "\n")
   if max_length and (utf8.len(all) or #all) - math.max(#texts - 1, 0) > max_length then return too_long() end
