@@ -57,11 +57,7 @@ extension LoopEngine {
 
     /// Runs with the rights of a rule that acts for nobody: where access is set, its grants.
     private func byItself(_ body: () -> Void) {
-        let (permissions, publisher, blocker) = (router.permissions, router.publisher, router.index.blocker)
-        router.permissions = access.contains { $0.permissions != nil } ? RuleRights() : nil
-        router.publisher = .none
-        body()
-        (router.permissions, router.publisher, router.index.blocker) = (permissions, publisher, blocker)
+        router.publish(by: .none, access.contains { $0.permissions != nil } ? RuleRights() : nil, body)
     }
 
     private func sendOwn(_ own: OwnedMessage, excluded: RuleSelection) {

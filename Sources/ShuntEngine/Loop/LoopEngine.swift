@@ -304,7 +304,7 @@ public final class LoopEngine {
     /// Another loop of the worker has something to tell.
     public func received(_ letter: LoopLetter, now: Double) {
         router.now = now
-        router.permissions = nil
+        (router.permissions, router.publisher) = (nil, .none)
         hooks?.beginTurn()
         switch letter {
         case .subscribed(let subscription): _ = router.index.insert(subscription)
@@ -342,7 +342,7 @@ public final class LoopEngine {
             forgiveSilence()
         }
         tickedAt = now
-        router.permissions = nil
+        (router.permissions, router.publisher) = (nil, .none)
         if rulesState.delayed.count > 0 { sendDelayed() }
         router.retainedIdle = 0
         router.index.tickTraffic(now: now)

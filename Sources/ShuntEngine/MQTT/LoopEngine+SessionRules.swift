@@ -67,7 +67,6 @@ extension LoopEngine {
         guard !route.isNone else { return }
         router.count(message, route)
         if router.deliverMade(message, route) == 0 { router.nobody(message) }
-        router.index.blocker = .none
     }
 
     // MARK: Acknowledgements

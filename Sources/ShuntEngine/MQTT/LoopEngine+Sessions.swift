@@ -205,7 +205,7 @@ extension LoopEngine {
             sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
         } else {
             session.will = nil
-            publish(will, of: session.identity, connection)
+            publish(will, of: session.identity, connection, as: session.id)
         }
     }
 
@@ -301,7 +301,7 @@ extension LoopEngine {
         while let id = sessions.wills.popDue(now: now) {
             guard let session = sessions[id], !session.isConnected, let will = session.will else { continue }
             session.will = nil
-            publish(will, of: session.identity)
+            publish(will, of: session.identity, as: session.id)
         }
         while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded, .expired) }
         router.retained.sweep(now: now)
@@ -315,12 +315,17 @@ extension LoopEngine {
     }
 
     /// Publishes a will, through rules like any other message, if its client may still send it.
-    /// - Parameter connection: the client's, while it is there.
-    private func publish(_ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none) {
+    /// - Parameters:
+    ///   - connection: the client's, while it is there.
+    ///   - subscriber: how the subscriptions name the client that it has kept.
+    private func publish(
+        _ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none, as subscriber: ConnectionID = .none
+    ) {
         guard let will else { return }
-        let before = router.permissions
-        router.permissions = identity.access?.permissions
-        defer { router.permissions = before }
+        router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+    }
+
+    private func publish(_ will: Will, of identity: Client.Identity, _ connection: ConnectionID) {
         let isDenied = will.topic.withUnsafeBytes { topic in
             guard let permissions = router.permissions, !permissions.may(.publish, topic, group: nil) else { return false }
             router.denied(.publish, topic, group: nil, permissions)
@@ -351,7 +356,6 @@ extension LoopEngine {
         let route = router.route(of: message.topic, last: .none)
         guard !route.isNone else { return }
         _ = router.publish(Publication(message), route, hooks)
-        router.index.blocker = .none
         if router.leavesMore { sendOthers() }
     }
 

@@ -91,14 +91,16 @@ extension TopicRouter {
         let letters = deadLetters.messages
         (deadLetters.messages, deadLetters.bytes, deadLetters.last, deadLetters.areSent) = ([], 0, nil, true)
         defer { deadLetters.areSent = false }
-        for letter in letters {
-            let count = letter.withView(id: makeID()) { view in
-                let route = route(of: view.topic, last: .none)
-                guard !route.isNone else { return 0 }
-                self.count(view, route)
-                return deliverMade(view, route)
+        publish(by: .none, nil) {
+            for letter in letters {
+                let count = letter.withView(id: makeID()) { view in
+                    let route = route(of: view.topic, last: .none)
+                    guard !route.isNone else { return 0 }
+                    self.count(view, route)
+                    return deliverMade(view, route)
+                }
+                if count > 0 { output.figures.deadLetters += 1 } else { output.figures.deadLettersLost += 1 }
             }
-            if count > 0 { output.figures.deadLetters += 1 } else { output.figures.deadLettersLost += 1 }
         }
     }
 }

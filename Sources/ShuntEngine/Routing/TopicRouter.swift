@@ -272,6 +272,17 @@ public final class TopicRouter {
         hooks?.beginRead()
     }
 
+    /// Publishes something that is not what is being read from a client, or is not that client's.
+    /// - Parameters:
+    ///   - sender: who does not get it where it wants none of its own messages, as subscriptions name it.
+    ///   - rights: what may be sent; nil: everything.
+    func publish(by sender: ConnectionID, _ rights: (any Permissions)?, _ body: () -> Void) {
+        let before = (permissions, publisher, index.blocker)
+        (permissions, publisher) = (rights, sender)
+        body()
+        (permissions, publisher, index.blocker) = before
+    }
+
     @inline(__always)
     private func conclude(_ outcome: PublishOutcome, _ publication: Publication) -> PublishOutcome {
         if case .delivered(let count) = outcome, count > 0 { return outcome }
