@@ -4,26 +4,32 @@ import ShuntCore
 /// The engine tells rules of sessions, wills and acknowledgements.
 extension LoopEngine {
     /// Something happens to a session that outlives its connection.
-    func tell(_ event: SessionEvent, _ session: MQTTSession) {
+    func tell(_ event: SessionEvent, _ session: MQTTSession) { tell(event, view(of: session)) }
+
+    func tell(_ event: SessionEvent, _ session: SessionView) {
         guard let hooks, hooks.wanted.contains(.session) else { return }
+        hooks.onSession(event, session, now: now)
+        sendEmitted(hooks)
+    }
+
+    /// A session as rules see it.
+    func view(of session: MQTTSession) -> SessionView {
         var view = SessionView(
             clientID: session.clientID, uid: session.identity.uid, version: session.version.name, expiry: session.expiry)
         view.isConnected = session.isConnected
         if session.isConnected { view.client = session.client }
         view.subscriptions = Int(session.isConnected ? clients[session.client.slot].subscriptions : session.subscriptions)
         (view.waiting, view.inflight) = (session.waiting.count, session.window.count)
-        hooks.onSession(event, view, now: now)
-        sendEmitted(hooks)
+        return view
     }
 
     /// A client is about to be closed, since another one has come with its identifier.
     func tellTakenOver(_ connection: ConnectionID) {
-        guard let hooks, hooks.wanted.contains(.session), let identity = clients[connection.slot].identity else { return }
+        guard let identity = clients[connection.slot].identity else { return }
         if let session = identity.session, session.isLasting { return tell(.takenOver, session) }
         var view = SessionView(clientID: identity.device, uid: identity.uid, version: clients[connection.slot].version.name, expiry: 0)
         (view.isConnected, view.client, view.subscriptions) = (true, connection, Int(clients[connection.slot].subscriptions))
-        hooks.onSession(.takenOver, view, now: now)
-        sendEmitted(hooks)
+        tell(.takenOver, view)
     }
 
     // MARK: Wills

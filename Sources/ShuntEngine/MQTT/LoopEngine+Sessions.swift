@@ -162,19 +162,21 @@ extension LoopEngine {
         let slot = connection.slot
         guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
         listLeaving(connection, identity.session)
-        if let hooks, let peer = peer(connection) {
-            hooks.onDisconnect(peer, why: why, now: now)
-            sendEmitted(hooks)
+        let peer = hooks == nil ? nil : peer(connection)
+        func tellLeft() {
+            if let peer { tellGone(peer, why: why) }
+            tellPresence(identity, connection, why: why)
         }
         clients[slot].isAdmitted = false
         output.figures.mqttClients -= 1
-        tellPresence(identity, connection, why: why)
+        deviceLeft(connection)
         guard let session = identity.session else {
             sessions.remove(identity.device, connection)
             uncount(identity)
             let will = identity.will
             identity.will = nil
             dropSubscriptions(of: connection)
+            tellLeft()
             publish(will, of: identity, connection)
             return
         }
@@ -185,6 +187,7 @@ extension LoopEngine {
             // What other loops have under way finds no session.
             (session.will, session.client, identity.session) = (nil, .none, nil)
             dropSubscriptions(of: connection)
+            tellLeft()
             giveUp(session, why: .sessionEnded, groups)
             publish(will, of: identity, connection)
             return
@@ -199,7 +202,8 @@ extension LoopEngine {
         session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
         sessions.left(session)
         setPressure(.absent, of: session)
-        if session.expiry == 0 { return end(session, why: .sessionEnded) }
+        if session.expiry == 0 { return end(session, why: .sessionEnded, afterwards: tellLeft) }
+        tellLeft()
         guard let will = session.will else { return }
         if will.delay > 0, session.expiry > 0 {
             sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
@@ -209,11 +213,12 @@ extension LoopEngine {
         }
     }
 
-    /// Ends a lasting session whose client is away.
-    func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended) {
+    /// Ends a lasting session whose client is away. What rules send then goes to others.
+    /// - Parameter tell: tells of something else that has ended with its subscriptions.
+    func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended, afterwards tell: () -> Void = {}) {
+        let view = view(of: session)
         unlist(session.id)
         noteClient(session.id)
-        tell(event, session)
         let (will, groups) = (session.will, sharedGroups(of: session))
         session.will = nil
         sessions.remove(session)
@@ -227,6 +232,8 @@ extension LoopEngine {
             output.tell(.left(session.id))
             releaseProducers(heldBy: session.id)
         }
+        tell()
+        self.tell(event, view)
         giveUp(session, why: why, groups)
         publish(will, of: session.identity)
     }
