@@ -23,6 +23,8 @@ struct DelayedMessage {
     var message: OwnedMessage
     /// The rule that has delayed it, which does not see it again. Its place may change meanwhile.
     var rule: String
+    /// What its sender, or its rule, might send when it was delayed; nil: everything.
+    var permissions: (any Permissions)?
     /// Seconds since 1970.
     var since: Double
 }
@@ -85,7 +87,8 @@ extension LoopEngine {
         }
         rulesState.delayedBytes += message.size
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
-        rulesState.delayed.insert(DelayedMessage(message: message, rule: rule, since: now), at: now + seconds)
+        rulesState.delayed.insert(
+            DelayedMessage(message: message, rule: rule, permissions: router.permissions, since: now), at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
     }
@@ -98,11 +101,9 @@ extension LoopEngine {
 
     /// Sends what is due. What is more than one event may cause goes out with the next turns.
     func sendDelayed() {
-        byItself {
-            while !isBatchFull, let next = rulesState.delayed.popDue(now: now) {
-                rulesState.delayedBytes -= next.message.size
-                send(next)
-            }
+        while !isBatchFull, let next = rulesState.delayed.popDue(now: now) {
+            rulesState.delayedBytes -= next.message.size
+            send(next)
         }
         rulesState.areDue = rulesState.delayed.first.map { $0.at <= now } ?? false
         tellDelayRoom()
@@ -137,11 +138,12 @@ extension LoopEngine {
                 return whole.withUnsafeBytes { Array($0.withoutPropertyLength) }
             }
         }
-        // A client may not want its own messages.
-        router.publisher = isCurrent(message.sender) ? subscriber(of: message.sender) : .none
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
-        sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+        // A client may not want its own messages.
+        router.publish(by: isCurrent(message.sender) ? subscriber(of: message.sender) : .none, delayed.permissions) {
+            sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+        }
     }
 
     // MARK: Clients' terms
