@@ -8,7 +8,7 @@ struct RuleState {
     /// Messages that go out later.
     var delayed = Deadlines<DelayedMessage>()
     var delayedBytes = 0
-    /// More of them are due than one event sends.
+    /// Some of them may be due, or wills and sessions' ends.
     var areDue = false
 }
 
@@ -99,14 +99,20 @@ extension LoopEngine {
             messages: limits.delayedMessages - rulesState.delayed.count, bytes: limits.delayedBytes - rulesState.delayedBytes)
     }
 
-    /// Sends what is due. What is more than one event may cause goes out with the next turns.
-    func sendDelayed() {
-        while !isBatchFull, let next = rulesState.delayed.popDue(now: now) {
+    /// Sends what is due: delayed messages, wills, and what comes of sessions that end. What is more than one event may cause, or takes rules
+    /// long, goes out with the next turns: other clients have theirs before.
+    func sendDue() {
+        hooks?.beginRead()
+        var hasRoom: Bool { !isBatchFull && !takesLong }
+        let delayed = rulesState.delayed.count
+        while hasRoom, let next = rulesState.delayed.popDue(now: now) {
             rulesState.delayedBytes -= next.message.size
             send(next)
         }
-        rulesState.areDue = rulesState.delayed.first.map { $0.at <= now } ?? false
-        tellDelayRoom()
+        if delayed > 0 { tellDelayRoom() }
+        while hasRoom, let session = sessions.popWill(now: now) { publishWill(of: session) }
+        while hasRoom, let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded, .expired) }
+        rulesState.areDue = min(rulesState.delayed.first?.at ?? .infinity, sessions.nextTime) <= now
     }
 
     /// The worker ends, and waits no longer.

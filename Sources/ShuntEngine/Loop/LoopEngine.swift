@@ -352,7 +352,8 @@ public final class LoopEngine {
         }
         tickedAt = now
         (router.permissions, router.publisher) = (nil, .none)
-        if rulesState.delayed.count > 0 { sendDelayed() }
+        // The turn that follows sends it.
+        rulesState.areDue = true
         router.retainedIdle = 0
         router.index.tickTraffic(now: now)
         closeSilent()
@@ -370,7 +371,7 @@ public final class LoopEngine {
     /// - Returns: whether there is more to do at once.
     public func turnEnded() -> Bool {
         if let number = confirmations.takeRequest() { output.tell(.sync(loop: loop, number: number)) }
-        if rulesState.areDue { sendDelayed() }
+        if rulesState.areDue { sendDue() }
         let lists = goOnListing()
         if !router.deadLetters.messages.isEmpty { router.sendDeadLetters() }
         return router.sendRetained() || rulesState.areDue || lists

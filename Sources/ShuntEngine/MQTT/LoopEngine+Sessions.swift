@@ -303,14 +303,15 @@ extension LoopEngine {
 
     // MARK: Time
 
-    /// Called with each tick: sessions end, wills are published, what expires is forgotten.
+    /// The delay of a session's will is over.
+    func publishWill(of session: MQTTSession) {
+        let will = session.will
+        session.will = nil
+        publish(will, of: session.identity, as: session.id)
+    }
+
+    /// Called with each tick: what expires is forgotten.
     func tickSessions() {
-        while let id = sessions.wills.popDue(now: now) {
-            guard let session = sessions[id], !session.isConnected, let will = session.will else { continue }
-            session.will = nil
-            publish(will, of: session.identity, as: session.id)
-        }
-        while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded, .expired) }
         router.retained.sweep(now: now)
         output.figures.absentSessions = sessions.absent
         output.figures.heldBytes = memoryInUse

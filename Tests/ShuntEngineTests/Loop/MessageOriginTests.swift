@@ -67,5 +67,37 @@ struct MessageOriginTests {
         #expect(letters(dead) == [] && rules.undelivered == [])
     }
 
+    // MARK: limits.fanout
+
+    @Test("Where rules take long for what is due, other clients have their turn before the rest goes out")
+    func turns() {
+        rules.wanted = .will
+        let (worker, _) = start()
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        for topic in ["b", "w"] { _ = consumer.subscribe(topic, group: "g") }
+        rules.script["a"] = [.init(topic: "b", delay: 1)]
+        rules.script["b"] = [.init(topic: "b", text: "late", rule: 1)]
+        for _ in 0..<10 { producer.publish("a", "x") }
+        for number in 0..<10 {
+            let mortal = SimulatedMQTTClient.v5(worker, "mortal-\(number)", isClean: false) {
+                $0.will = Connect.Will(topic: "w", payload: Array("gone".utf8))
+                $0.will?.properties.willDelay = 1
+                $0.properties.sessionExpiry = 100
+            }
+            mortal.vanish()
+        }
+        rules.mostInTurn = 3
+        worker.now += 2
+        let (engine, loop) = (worker.engines[0], worker.loops[0])
+        engine.tick(now: worker.now)
+        for left in [7, 4, 1, 0] {
+            #expect(engine.turnEnded())
+            #expect(engine.output.figures.delayed == left)
+        }
+        worker.turnEnded(loop)
+        #expect(!engine.turnEnded())
+        #expect(texts(consumer).count == 20)
+    }
+
     // MARK: dead letters
 }
