@@ -65,14 +65,13 @@ extension LoopEngine {
     private func sendOwn(_ own: OwnedMessage, excluded: RuleSelection) {
         var message = own
         message.delay = nil
-        message = router.followed(message)
         switch message.kind {
         case .topic:
             router.publishOwn(message, excluded: excluded)
             if router.leavesMore { sendOthers() }
-        case .broadcast: push(message, answering: nil)
-        case .chat where message.isMembers: say(message)
-        case .chat: announce(message)
+        case .broadcast: push(router.followed(message), answering: nil)
+        case .chat where message.isMembers: say(router.followed(message))
+        case .chat: announce(router.followed(message))
         }
     }
 
@@ -133,7 +132,8 @@ extension LoopEngine {
             let age = UInt32(clamping: Int(max(0, now - delayed.since)))
             guard age < expiry else {
                 output.figures.delaysExpired += 1
-                return message.withView(id: router.makeID()) { router.tellUndelivered($0, why: .expired) }
+                let told = message.origin.map { message.asItCame($0) } ?? message
+                return told.withView(id: router.makeID()) { _ = router.tellUndelivered($0, why: .expired) }
             }
             var changes = PublishProperties.Changes()
             changes.expiry = expiry - age

@@ -44,35 +44,17 @@ extension LoopEngine {
         return peer
     }
 
-    /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message.
+    /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message: all of that
+    /// is one message.
     func pass(_ will: MessageView, of peer: Peer, through hooks: any RuleHooks) {
-        hooks.beginTurn()
-        var will = will
-        will.room = UInt32(clamping: limits.fanout)
-        let outcome = hooks.onWill(will, of: peer, now: now)
-        if outcome.isPlainPass, !outcome.isFinal { return publishForNobody(will) }
-        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map { OwnedMessage($0) })
-        switch verdict {
-        case .pass: if isFinal { deliverUnruled(will) } else { publishForNobody(will) }
-        case .send: break
-        case .drop: output.figures.dropped += 1
-        case .reject, .redirect: output.figures.rejected += 1
-        }
-        for message in made {
-            guard message.kind == .topic, message.delay == nil else {
-                send(message)
-                continue
-            }
-            guard router.mayBeSent(message) else { continue }
-            message.withView(id: router.makeID()) { publishForNobody($0) }
-        }
-    }
-
-    private func deliverUnruled(_ message: MessageView) {
-        let route = router.route(of: message.topic, last: .none)
-        guard !route.isNone else { return }
-        router.count(message, route)
-        if router.deliverMade(message, route) == 0 { router.nobody(message) }
+        router.begin(hooks)
+        router.beginMessage(will)
+        router.tracer?.begin(will, from: router.peerOf, now: now)
+        var asked = will
+        asked.room = UInt32(clamping: limits.fanout)
+        let outcome = hooks.onWill(asked, of: peer, now: now)
+        router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
+        if router.leavesMore { sendOthers() }
     }
 
     // MARK: Acknowledgements

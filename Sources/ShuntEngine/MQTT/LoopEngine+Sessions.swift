@@ -280,7 +280,7 @@ extension LoopEngine {
     func lose(_ number: UInt32, _ why: UndeliveredReason?) {
         if let why {
             output.figures.lostInSessions += 1
-            undelivered(held.packet(number), held.form(number), why: why, now: now)
+            held.setDead(number, undelivered(held.packet(number), held.form(number), why: why, isDead: held.isDead(number), now: now))
         }
         held.release(number)
     }

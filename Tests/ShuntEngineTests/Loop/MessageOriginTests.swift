@@ -69,6 +69,32 @@ struct MessageOriginTests {
 
     // MARK: limits.fanout
 
+    @Test("limits.fanout holds for all that rules make of one message, delayed or not, and of a will", arguments: [true, false])
+    func fanout(isWill: Bool) {
+        rules.wanted = .will
+        let (worker, dead) = start { $0.fanout = 4 }
+        let consumer = worker.connect()
+        _ = consumer.subscribe("c", group: "g")
+        let four = { (topic: String, rule: UInt8) in
+            (0..<4).map { _ in OwnRules.Made(topic: topic, delay: isWill ? nil : 1, rule: rule) }
+        }
+        rules.script["a"] = four("b", 0)
+        rules.script["b"] = four("c", 1)
+        if isWill {
+            var greeting = Connect(version: .v5, clientID: "mortal")
+            greeting.will = Connect.Will(topic: "w", payload: Array("gone".utf8))
+            let mortal = SimulatedMQTTClient(worker, greeting: greeting)
+            rules.will = .send
+            rules.onTold = { [rules] in if $0.hasPrefix("will") { rules.sends = four("b", 0) } }
+            mortal.vanish()
+        } else {
+            worker.connect().publish("a", "x")
+        }
+        for _ in 0..<4 { wait(worker) }
+        #expect((1...4).contains(texts(consumer).count))
+        #expect(letters(dead).count == 1)
+    }
+
     @Test("Where rules take long for what is due, other clients have their turn before the rest goes out")
     func turns() {
         rules.wanted = .will
@@ -100,4 +126,124 @@ struct MessageOriginTests {
     }
 
     // MARK: dead letters
+
+    @Test("Messages are told apart whatever their ids are and wherever their bytes lie")
+    func apart() {
+        rules.wanted = .broadcast
+        let (worker, dead) = start {
+            $0.mqtt.queueMessages = 1
+            $0.mqtt.queueFull = .dropOldest
+        }
+        let absent = SimulatedMQTTClient.v5(worker, "absent", isClean: false) { $0.properties.sessionExpiry = 100 }
+        _ = absent.subscribe("t", qos: .atLeastOnce)
+        absent.vanish()
+        let producer = SimulatedMQTTClient.v5(worker, "producer")
+        let packets = (0..<6).map { number in
+            "t".utf8CString.withUnsafeBytes { topic in
+                Array("m\(number)".utf8).withUnsafeBytes { payload in
+                    PublishFields(
+                        .v5, topic: Bytes(rebasing: topic[..<1]), payload: payload, qos: .atLeastOnce, isRetained: false,
+                        identifier: UInt16(number + 1),
+                        encodedProperties: Bytes(start: nil, count: 0)
+                    ).encoded()
+                }
+            }
+        }
+        producer.send(packets.flatMap { $0 })
+        #expect(letters(dead) == (0..<5).map { "topic t m\($0): queue full" })
+        let client = worker.connect()
+        for isFailing in [false, true] {
+            rules.failing = isFailing ? { worker.engines[0].failed("redact", .ruleTime, on: $0) } : nil
+            worker.send((0..<3).flatMap { _ in notify(0).encoded() }, from: client.id)
+            #expect(letters(dead) == (0..<3).map { _ in "broadcast  text 0: \(isFailing ? "rule.time" : "no device")" })
+        }
+    }
+
+    @Test("Of several reasons the first one counts, also where a part of the message goes out later")
+    func firstReason() {
+        let (worker, dead) = start { $0.fanout = 2 }
+        let producer = worker.connect()
+        rules.script["t"] = [.init(topic: "u", text: "changed")]
+        rules.failing = { worker.engines[0].failed("redact", .ruleTime, on: $0) }
+        for topic in ["t", "t"] { producer.publish(topic, "x") }
+        #expect(letters(dead) == ["topic t x: rule.time", "topic t x: rule.time"])
+        rules.failing = nil
+        rules.script["t"] = [
+            .init(topic: "u", delay: 1), .init(topic: "v", text: "other", delay: 1.5), .init(topic: "p", delay: 1, kind: .broadcast),
+        ]
+        producer.publish("t", "x")
+        wait(worker)
+        #expect(letters(dead) == ["topic t made: no subscriber"])
+        #expect(Set(rules.takeUndelivered().suffix(3)) == ["topic t made: no subscriber", "topic t other: no subscriber", "topic t made: no device"])
+    }
+
+    @Test("What has been told of one message is not told of the next, which no rule has seen")
+    func forgotten() {
+        let (worker, dead) = start()
+        let producer = worker.connect()
+        rules.script["t"] = [.init(topic: "u")]
+        for topic in ["t", "plain"] { producer.publish(topic, "x") }
+        #expect(letters(dead) == ["topic t made: no subscriber", "topic plain x: no subscriber"])
+    }
+
+    @Test("A message is told with what rules have made of it under the topic that it came with: delayed, a will, a broadcast, beyond limits.hops")
+    func asItCame() throws {
+        rules.wanted = [.will, .broadcast]
+        let (worker, dead) = start { $0.hops = 0 }
+        let producer = worker.connect()
+        rules.script["in"] = [.init(topic: "nobody", delay: 1)]
+        producer.publish("in", "x")
+        wait(worker)
+        #expect(letters(dead) == ["topic in made: no subscriber"])
+        for (kind, delay) in [(MessageKind.topic, nil), (.topic, 1), (.broadcast, nil)] as [(MessageKind, Double?)] {
+            let mortal = SimulatedMQTTClient.v5(worker, "mortal") { $0.will = Connect.Will(topic: "w", payload: Array("gone".utf8)) }
+            rules.will = .send
+            rules.onTold = { [rules] in if $0.hasPrefix("will") { rules.sends = [.init(topic: "nobody", delay: delay, kind: kind)] } }
+            mortal.vanish()
+            wait(worker)
+            #expect(letters(dead) == ["topic w made: \(kind == .topic ? "no subscriber" : "no device")"])
+            rules.broadcast = [.init(topic: "nobody", delay: delay, kind: kind, filter: #"{"uid":"nobody"}"#)]
+            _ = producer.ask(notify(1))
+            wait(worker)
+            #expect(letters(dead) == ["broadcast  made: \(kind == .topic ? "no subscriber" : "no device")"])
+        }
+        rules.script["a"] = [.init(topic: "b", text: "once", rule: 0)]
+        rules.script["b"] = [.init(topic: "c", text: "twice", rule: 1)]
+        _ = rules.takeUndelivered()
+        producer.publish("a", "x")
+        #expect(letters(dead) == ["topic a once: limit.hops"])
+        #expect(rules.takeUndelivered() == ["topic a once: too many hops"])
+    }
+
+    @Test("A broadcast whose sender leaves at once is told as one that no device took", arguments: [1, 2])
+    func senderLeaves(loops: Int) {
+        let (worker, dead) = start(loops: loops)
+        let sender = worker.connect(loop: loops - 1)
+        worker.deliversAtOnce = false
+        worker.send(notify(1).encoded(), from: sender.id)
+        worker.disconnect(sender.id)
+        worker.deliverAll()
+        worker.deliversAtOnce = true
+        worker.tick()
+        #expect(letters(dead) == ["broadcast  text 1: no device"])
+        #expect(rules.undelivered == ["broadcast  text 1: no device"])
+    }
+
+    @Test("Nobody is told of a broadcast of which rules have made several, where one of them reaches somebody", arguments: [1, 2])
+    func oneOfSeveral(loops: Int) {
+        rules.wanted = .broadcast
+        let (worker, dead) = start(loops: loops)
+        let (device, sender) = (worker.connect(), worker.connect(loop: loops - 1))
+        #expect(device.register("dev") == 200)
+        let nobody = OwnRules.Made(topic: "x", kind: .broadcast, filter: #"{"uid":"nobody"}"#)
+        rules.broadcast = [nobody, .init(topic: "nobody"), .init(topic: "x", kind: .broadcast, filter: #"{"uid":"dev"}"#)]
+        _ = sender.ask(notify(1))
+        worker.tick()
+        #expect(letters(dead) == [] && rules.takeUndelivered() == [])
+        #expect(device.received().contains { $0.type == .notify })
+        rules.broadcast = [nobody, .init(topic: "nobody"), nobody]
+        _ = sender.ask(notify(2))
+        worker.tick()
+        #expect(letters(dead) == ["broadcast  made: no device"] && rules.undelivered == ["broadcast  made: no device"])
+    }
 }

@@ -175,11 +175,9 @@ struct OwnMessageTests {
                 "key=no subscriber",
             ])
         #expect(letter.properties.contentType == "text/plain")
-        "bad".utf8.withContiguousStorageIfAvailable { topic in
-            let message = MessageView(kind: .topic, topic: Bytes(topic), key: nil, payload: Bytes(topic), format: .json, id: 1, sender: .none)
-            worker.engines[0].failed("redact", .ruleTime, on: message)
-        }
-        worker.turnEnded(worker.loops[0])
+        rules.script["bad"] = [.init(topic: "elsewhere")]
+        rules.failing = { worker.engines[0].failed("redact", .ruleTime, on: $0) }
+        producer.publish("bad", "x")
         let failed = try #require(watcher.deliveries().first)
         #expect(failed.properties.userProperties.contains { $0.name == "dead-letter-rule" && $0.value == "redact" })
         #expect(failed.properties.userProperties.contains { $0.name == "dead-letter-reason" && $0.value == "rule.time" })
