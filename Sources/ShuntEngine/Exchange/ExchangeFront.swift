@@ -160,7 +160,7 @@ struct ExchangeFront {
         }
         let relayed = router.relay(stretch, key: frame.key(in: start), isPlain: false, route)
         if case .all = relayed { return engine.acknowledge(.exchange(id: frame.id), client) }
-        publish(frame, start, stretch, route, hooks, after: relayed, .notAsked)
+        publish(frame, start, stretch, route, hooks, after: relayed, rules.isEmpty ? .notAsked : .passes)
     }
 
     @inline(never)
@@ -193,7 +193,9 @@ struct ExchangeFront {
     @inline(never)
     private func refuseMessage(_ frame: FrameView, _ start: UnsafeRawPointer) {
         if router.index.count == 0 {
-            router.nobody(MessageView(frame, start, sender: client))
+            let message = MessageView(frame, start, sender: client)
+            router.beginMessage(message)
+            router.nobody(message)
             return answer(frame, .nobody)
         }
         guard frame.hasBody else { return refuse(frame, ShuntError(.requestInvalid, "Bad Request")) }

@@ -25,10 +25,8 @@ struct Broadcast {
     var fate: UInt32?
     var tally = BroadcastTally()
     var waitingFor: Int
-    /// For rules that want to know what reached nobody.
+    /// For rules that want to know what reached nobody, where no fate does.
     var frame: [UInt8]?
-    /// It is a dead letter already.
-    var isDead = false
 }
 
 extension LoopEngine {
@@ -51,19 +49,25 @@ extension LoopEngine {
     /// A broadcast that rules want to see.
     private func ruledBroadcast(_ message: BroadcastMessage, _ request: Request, _ hooks: any RuleHooks) {
         router.begin(hooks)
-        let before = router.deadLetters.kept
-        let (outcome, why, made) = Self.withBytes(message.text) { text in
+        let origin = MessageOrigin(.broadcast, [])
+        let (outcome, why, made, fate) = Self.withBytes(message.text) { text in
             var push = MessageView(
                 kind: .broadcast, topic: .none, key: nil, payload: text, format: .text, id: request.receipt.frameID ?? 0,
                 sender: request.client)
             // What rules make a topic message of it counts as any message of the exchange protocol.
             push.qos = .atLeastOnce
+            router.beginMessage(push, of: origin)
+            defer { router.endMessage() }
             let outcome = message.json.withUnsafeBytes { hooks.onBroadcast(push, filter: $0, now: now) }
-            return (outcome.verdict, outcome.reason, outcome.messages.map { OwnedMessage($0, of: request.client) })
+            let (verdict, why) = (outcome.verdict, outcome.reason)
+            var made = router.made(outcome, of: request.client)
+            // All of it has one fate.
+            let goesOut = verdict == .pass || verdict == .send
+            let fate = goesOut ? router.follow(&made, of: origin, besides: verdict == .pass ? push : nil, id: push.id) : nil
+            return (verdict, why, made, fate)
         }
-        let isDead = router.deadLetters.kept != before
         switch outcome {
-        case .pass: broadcast(message.frame, to: message.filter, answering: request, isDead: isDead)
+        case .pass: broadcast(message.frame, to: message.filter, answering: request, for: fate)
         case .send: break
         case .drop:
             output.figures.dropped += 1
@@ -77,7 +81,7 @@ extension LoopEngine {
         for message in made {
             if message.kind == .broadcast, message.delay == nil, !isAnswered {
                 isAnswered = true
-                push(message, answering: request, isDead: isDead)
+                push(message, answering: request)
             } else {
                 send(message)
             }
@@ -86,7 +90,7 @@ extension LoopEngine {
     }
 
     /// Sends the broadcast that a rule has made.
-    func push(_ message: OwnedMessage, answering request: Request?, isDead: Bool = false) {
+    func push(_ message: OwnedMessage, answering request: Request?) {
         do throws(ShuntError) {
             var body: NotifyBody
             do throws(ShuntError) {
@@ -101,7 +105,7 @@ extension LoopEngine {
             let isBare = body == NotifyBody()
             let frame = Frame(
                 .notify, id: request?.receipt.frameID ?? router.makeID(), format: isBare ? .none : .json, value: isBare ? [] : body.encoded())
-            broadcast(frame.encoded(), to: filter, answering: request, isDead: isDead, for: message.fate)
+            broadcast(frame.encoded(), to: filter, answering: request, for: message.fate)
         } catch {
             router.missed(message, .noDevice)
             if let request { refuse(request.receipt, request.client, error) }
@@ -121,17 +125,14 @@ extension LoopEngine {
 
     /// - Parameters:
     ///   - request: to be answered when all loops are done; nil where a rule has made it.
-    ///   - isDead: a rule has failed on it, and it is a dead letter: it becomes no second one where no device takes it.
-    ///   - fate: of the message that a rule has made it of.
-    private func broadcast(
-        _ frame: [UInt8], to filter: DeviceFilter, answering request: Request?, isDead: Bool = false, for fate: UInt32? = nil
-    ) {
+    ///   - fate: of the message that rules have made it of, or have let pass.
+    private func broadcast(_ frame: [UInt8], to filter: DeviceFilter, answering request: Request?, for fate: UInt32? = nil) {
         output.figures.broadcasts += 1
         lastBroadcast &+= 1
         let broadcast = BroadcastID(loop: loop, number: lastBroadcast)
         if request != nil || fate != nil {
             broadcasts[broadcast.number] = Broadcast(
-                request: request, fate: fate, waitingFor: loops, frame: request != nil && wantsUndelivered ? frame : nil, isDead: isDead)
+                request: request, fate: fate, waitingFor: loops, frame: fate == nil && wantsUndelivered ? frame : nil)
         }
         output.tell(.broadcast(broadcast, filter, frame: frame))
         self.broadcast(broadcast, filter, frame: frame)
@@ -185,14 +186,11 @@ extension LoopEngine {
             return
         }
         broadcasts[id.number] = nil
-        router.settle(broadcast.fate, isReached: broadcast.tally.matched > 0, .noDevice)
+        let isReached = broadcast.tally.matched > 0
+        router.settle(broadcast.fate, isReached ? .reached : .missed, .noDevice)
+        if !isReached { broadcast.frame?.withUnsafeBytes { _ = undelivered($0, .exchange, why: .noDevice, now: now) } }
         guard let request = broadcast.request, isCurrent(request.client) else { return }
-        guard broadcast.tally.matched > 0 else {
-            router.deadLetters.areKept = !broadcast.isDead
-            broadcast.frame?.withUnsafeBytes { undelivered($0, .exchange, why: .noDevice, now: now) }
-            router.deadLetters.areKept = true
-            return refuse(request.receipt, request.client, ShuntError(.deviceNone, "no device matches"))
-        }
+        guard isReached else { return refuse(request.receipt, request.client, ShuntError(.deviceNone, "no device matches")) }
         answer(request.receipt, request.client, broadcast.tally.text)
     }
 }

@@ -15,7 +15,11 @@ extension LoopEngine {
     /// Sends what a rule has made besides, or of a message of another kind, if the sender of what the rule has seen may send this, too. No rule
     /// sees it again.
     func send(_ message: OwnedMessage) {
-        if router.mayBeSent(message) { sendAllowed(router.followed(message)) } else { giveRoomBack() }
+        guard router.mayBeSent(message) else {
+            router.settle(message.fate, .denied, .nobodySubscribed)
+            return giveRoomBack()
+        }
+        sendAllowed(message)
     }
 
     /// What was delayed and denied takes no room.
@@ -28,7 +32,7 @@ extension LoopEngine {
     private func sendAllowed(_ message: OwnedMessage) {
         if let delay = message.delay { return keep(message, for: delay) }
         switch message.kind {
-        case .topic: router.publish(message)
+        case .topic: _ = router.publish(message)
         case .broadcast: push(message, answering: nil)
         case .chat: announce(message)
         }
@@ -49,12 +53,12 @@ extension LoopEngine {
         return isOpen
     }
 
-    func announced(_ fate: UInt32, _ isOpen: Bool) { router.settle(fate, isReached: isOpen, .nobodySubscribed) }
+    func announced(_ fate: UInt32, _ isOpen: Bool) { router.settle(fate, isOpen ? .reached : .missed, .nobodySubscribed) }
 
     /// A member's message that rules have delayed, at the chat's home.
     func say(_ message: OwnedMessage) {
         guard let (chat, payload) = chatMessage(message) else { return router.missed(message, .nobodySubscribed) }
-        router.settle(message.fate, isReached: house.view(of: chat) != nil, .nobodySubscribed)
+        router.settle(message.fate, house.view(of: chat) != nil ? .reached : .missed, .nobodySubscribed)
         handle(.said(chat: chat, by: message.sender, payload))
     }
 
@@ -102,6 +106,8 @@ extension LoopEngine {
 
     /// - Returns: the request to go on with; nil where all that the rules made of it has been sent, or it has been answered.
     private func pass(_ request: ChatRequest, _ chat: ChatView, _ hooks: any RuleHooks) -> ChatRequest? {
+        let origin = MessageOrigin(.chat, Array(request.chat.utf8))
+        func staysInChat(_ message: OwnedMessage) -> Bool { message.kind == .chat && message.topic == origin.topic }
         let (verdict, why, made) = request.payload.bytes.withUnsafeBytes { payload in
             Self.withBytes(request.chat) { topic in
                 var message = MessageView(
@@ -109,15 +115,23 @@ extension LoopEngine {
                     compression: request.payload.compression, id: request.receipt.frameID ?? 0,
                     sender: request.member.connection)
                 message.qos = .atLeastOnce
+                router.beginMessage(message, of: origin)
+                defer { router.endMessage() }
                 let outcome = hooks.onChat(message, in: chat, now: now)
-                return (outcome.verdict, outcome.reason, outcome.messages.map { OwnedMessage($0, of: request.member.connection) })
+                let (verdict, why) = (outcome.verdict, outcome.reason)
+                var made = router.made(outcome, of: request.member.connection)
+                // It may reach nobody if nothing of it stays in the chat.
+                if verdict == .send, !made.contains(where: { staysInChat($0) && $0.delay == nil }) {
+                    _ = router.follow(&made, of: origin, id: message.id)
+                }
+                return (verdict, why, made)
             }
         }
         if verdict == .pass { handle(.request(request)) }
         var isSaid = false
         for message in made {
             var message = message
-            message.isMembers = verdict == .send && message.kind == .chat && message.topic.elementsEqual(request.chat.utf8)
+            message.isMembers = verdict == .send && staysInChat(message)
             guard message.isMembers, message.delay == nil else {
                 send(message)
                 continue

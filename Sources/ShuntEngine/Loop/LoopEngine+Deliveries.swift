@@ -43,10 +43,13 @@ extension LoopEngine {
     }
 
     /// A message was dropped on its way to a client of this loop.
-    public func undelivered(_ bytes: Bytes, _ form: WireForm, why: UndeliveredReason, now: Double) {
-        guard wantsUndelivered else { return }
+    /// - Parameter isDead: it is a dead letter already.
+    /// - Returns: whether it is one now.
+    @discardableResult
+    public func undelivered(_ bytes: Bytes, _ form: WireForm, why: UndeliveredReason, isDead: Bool = false, now: Double) -> Bool {
+        guard wantsUndelivered else { return isDead }
         router.now = now
-        _ = withMessage(bytes, form) { message, _ in router.tellUndelivered(message, why: why) }
+        return withMessage(bytes, form) { message, _ in router.tellUndelivered(message, why: why, isDead: isDead) } ?? isDead
     }
 
     /// The form of the messages that a client of this loop gets.
@@ -59,7 +62,7 @@ extension LoopEngine {
                 let message = MessageView(
                     kind: .chat, topic: topic, key: nil, payload: bytes, format: payload.format, compression: payload.compression, id: 0,
                     sender: .nobody)
-                router.tellUndelivered(message, why: .expired)
+                _ = router.tellUndelivered(message, why: .expired)
             }
         }
     }

@@ -8,7 +8,7 @@ struct RuleState {
     /// Messages that go out later.
     var delayed = Deadlines<DelayedMessage>()
     var delayedBytes = 0
-    /// More of them are due than one event sends.
+    /// Some of them may be due, or wills and sessions' ends.
     var areDue = false
 }
 
@@ -23,6 +23,8 @@ struct DelayedMessage {
     var message: OwnedMessage
     /// The rule that has delayed it, which does not see it again. Its place may change meanwhile.
     var rule: String
+    /// What its sender, or its rule, might send when it was delayed; nil: everything.
+    var permissions: (any Permissions)?
     /// Seconds since 1970.
     var since: Double
 }
@@ -57,24 +59,19 @@ extension LoopEngine {
 
     /// Runs with the rights of a rule that acts for nobody: where access is set, its grants.
     private func byItself(_ body: () -> Void) {
-        let (permissions, publisher, blocker) = (router.permissions, router.publisher, router.index.blocker)
-        router.permissions = access.contains { $0.permissions != nil } ? RuleRights() : nil
-        router.publisher = .none
-        body()
-        (router.permissions, router.publisher, router.index.blocker) = (permissions, publisher, blocker)
+        router.publish(by: .none, access.contains { $0.permissions != nil } ? RuleRights() : nil, body)
     }
 
     private func sendOwn(_ own: OwnedMessage, excluded: RuleSelection) {
         var message = own
         message.delay = nil
-        message = router.followed(message)
         switch message.kind {
         case .topic:
             router.publishOwn(message, excluded: excluded)
             if router.leavesMore { sendOthers() }
-        case .broadcast: push(message, answering: nil)
-        case .chat where message.isMembers: say(message)
-        case .chat: announce(message)
+        case .broadcast: push(router.followed(message), answering: nil)
+        case .chat where message.isMembers: say(router.followed(message))
+        case .chat: announce(router.followed(message))
         }
     }
 
@@ -89,7 +86,8 @@ extension LoopEngine {
         }
         rulesState.delayedBytes += message.size
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
-        rulesState.delayed.insert(DelayedMessage(message: message, rule: rule, since: now), at: now + seconds)
+        rulesState.delayed.insert(
+            DelayedMessage(message: message, rule: rule, permissions: router.permissions, since: now), at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
     }
@@ -100,16 +98,20 @@ extension LoopEngine {
             messages: limits.delayedMessages - rulesState.delayed.count, bytes: limits.delayedBytes - rulesState.delayedBytes)
     }
 
-    /// Sends what is due. What is more than one event may cause goes out with the next turns.
-    func sendDelayed() {
-        byItself {
-            while !isBatchFull, let next = rulesState.delayed.popDue(now: now) {
-                rulesState.delayedBytes -= next.message.size
-                send(next)
-            }
+    /// Sends what is due: delayed messages, wills, and what comes of sessions that end. What is more than one event may cause, or takes rules
+    /// long, goes out with the next turns: other clients have theirs before.
+    func sendDue() {
+        hooks?.beginRead()
+        var hasRoom: Bool { !isBatchFull && !takesLong }
+        let delayed = rulesState.delayed.count
+        while hasRoom, let next = rulesState.delayed.popDue(now: now) {
+            rulesState.delayedBytes -= next.message.size
+            send(next)
         }
-        rulesState.areDue = rulesState.delayed.first.map { $0.at <= now } ?? false
-        tellDelayRoom()
+        if delayed > 0 { tellDelayRoom() }
+        while hasRoom, let session = sessions.popWill(now: now) { publishWill(of: session) }
+        while hasRoom, let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded, .expired) }
+        rulesState.areDue = min(rulesState.delayed.first?.at ?? .infinity, sessions.nextTime) <= now
     }
 
     /// The worker ends, and waits no longer.
@@ -130,7 +132,8 @@ extension LoopEngine {
             let age = UInt32(clamping: Int(max(0, now - delayed.since)))
             guard age < expiry else {
                 output.figures.delaysExpired += 1
-                return message.withView(id: router.makeID()) { router.tellUndelivered($0, why: .expired) }
+                let told = message.origin.map { message.asItCame($0) } ?? message
+                return told.withView(id: router.makeID()) { _ = router.tellUndelivered($0, why: .expired) }
             }
             var changes = PublishProperties.Changes()
             changes.expiry = expiry - age
@@ -141,11 +144,12 @@ extension LoopEngine {
                 return whole.withUnsafeBytes { Array($0.withoutPropertyLength) }
             }
         }
-        // A client may not want its own messages.
-        router.publisher = isCurrent(message.sender) ? subscriber(of: message.sender) : .none
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
-        sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+        // A client may not want its own messages.
+        router.publish(by: isCurrent(message.sender) ? subscriber(of: message.sender) : .none, delayed.permissions) {
+            sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+        }
     }
 
     // MARK: Clients' terms

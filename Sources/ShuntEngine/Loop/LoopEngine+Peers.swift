@@ -50,7 +50,7 @@ extension LoopEngine: PeerDirectory {
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }
 
     public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {
-        router.keepDeadLetter(message, why: code.rawValue, rule: rule)
+        router.die(message, why: code.rawValue, rule: rule)
     }
 
     /// A rule asks for it.

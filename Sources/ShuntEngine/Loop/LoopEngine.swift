@@ -175,14 +175,14 @@ public final class LoopEngine {
         router.now = now
         let slot = connection.slot
         guard slot < clients.count, clients[slot].generation == connection.generation, clients[slot].state != .free else { return }
+        var gone: Peer?
         if clients[slot].protocolName == .mqtt {
             MQTTFront(self, connection).closed(why: why)
         } else {
             unlist(connection)
-            if clients[slot].isAdmitted { noteClient(connection) }
-            if let hooks, clients[slot].isAdmitted, let peer = peer(connection) {
-                hooks.onDisconnect(peer, why: why, now: now)
-                sendEmitted(hooks)
+            if clients[slot].isAdmitted {
+                noteClient(connection)
+                gone = hooks == nil ? nil : peer(connection)
             }
         }
         if hasPaces { rulesState.paces[connection] = nil }
@@ -202,7 +202,16 @@ public final class LoopEngine {
         if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
+        if let gone { tellGone(gone, why: why) }
         clients[slot] = Client(state: .free, generation: connection.generation)
+    }
+
+    /// Runs `on_disconnect` once nothing goes to the client any more: what rules send there is for others.
+    /// - Parameter peer: who it was.
+    func tellGone(_ peer: Peer, why: String) {
+        guard let hooks else { return }
+        hooks.onDisconnect(peer, why: why, now: now)
+        sendEmitted(hooks)
     }
 
     /// The client's out-buffer is filling up, has drained, or nobody is to wait for it any longer. Its groups prefer others meanwhile.
@@ -304,7 +313,7 @@ public final class LoopEngine {
     /// Another loop of the worker has something to tell.
     public func received(_ letter: LoopLetter, now: Double) {
         router.now = now
-        router.permissions = nil
+        (router.permissions, router.publisher) = (nil, .none)
         hooks?.beginTurn()
         switch letter {
         case .subscribed(let subscription): _ = router.index.insert(subscription)
@@ -342,8 +351,9 @@ public final class LoopEngine {
             forgiveSilence()
         }
         tickedAt = now
-        router.permissions = nil
-        if rulesState.delayed.count > 0 { sendDelayed() }
+        (router.permissions, router.publisher) = (nil, .none)
+        // The turn that follows sends it.
+        rulesState.areDue = true
         router.retainedIdle = 0
         router.index.tickTraffic(now: now)
         closeSilent()
@@ -361,7 +371,7 @@ public final class LoopEngine {
     /// - Returns: whether there is more to do at once.
     public func turnEnded() -> Bool {
         if let number = confirmations.takeRequest() { output.tell(.sync(loop: loop, number: number)) }
-        if rulesState.areDue { sendDelayed() }
+        if rulesState.areDue { sendDue() }
         let lists = goOnListing()
         if !router.deadLetters.messages.isEmpty { router.sendDeadLetters() }
         return router.sendRetained() || rulesState.areDue || lists

@@ -12,6 +12,8 @@ final class HeldMessages {
         var count: UInt32
         var references: UInt32
         var form: WireForm
+        /// It is a dead letter.
+        var isDead: Bool
         /// Seconds since 1970.
         var expiresAt: Double
     }
@@ -20,6 +22,9 @@ final class HeldMessages {
     private var free: ContiguousArray<UInt32> = []
     /// The message that was held last, by its place: valid until `endBatch`.
     private var last: (start: UnsafeRawPointer, count: Int, number: UInt32)?
+    /// The message that sessions are handed is a dead letter: valid until `endBatch`.
+    var isDead: Bool { isHandedDead || last.map { isDead($0.number) } ?? false }
+    private var isHandedDead = false
     /// Bytes that all messages take.
     private(set) var bytes = 0
     var count: Int { messages.count - free.count }
@@ -42,7 +47,7 @@ final class HeldMessages {
         if let source = packet.baseAddress { start.copyMemory(from: source, byteCount: packet.count) }
         let expiry = expiry()
         let held = Held(
-            start: start, count: UInt32(packet.count), references: 1, form: form,
+            start: start, count: UInt32(packet.count), references: 1, form: form, isDead: isShared && isHandedDead,
             expiresAt: expiry == MessageView.noExpiry ? .infinity : now + Double(expiry))
         bytes += packet.count + Self.overhead
         let number: UInt32
@@ -80,7 +85,19 @@ final class HeldMessages {
     }
 
     /// The bytes that were held last may lie elsewhere from here on.
-    func endBatch() { last = nil }
+    func endBatch() {
+        last = nil
+        isHandedDead = false
+    }
+
+    /// The message that sessions are handed has become a dead letter, or not.
+    func setDead(_ isDead: Bool) {
+        isHandedDead = isDead
+        if let last { setDead(last.number, isDead) }
+    }
+
+    func setDead(_ number: UInt32, _ isDead: Bool) { messages[Int(number)].isDead = isDead }
+    func isDead(_ number: UInt32) -> Bool { messages[Int(number)].isDead }
 
     /// Lives as long as somebody wants the message.
     func packet(_ number: UInt32) -> Bytes { Bytes(start: messages[Int(number)].start, count: Int(messages[Int(number)].count)) }

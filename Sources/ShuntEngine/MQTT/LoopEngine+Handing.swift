@@ -163,7 +163,7 @@ extension LoopEngine {
         while isFull(session, for: packet.count, cost: cost) {
             guard limits.mqtt.queueFull == .dropOldest, makesRoom(session, cost), let oldest = takeWaiting(session) else {
                 output.figures.lostInSessions += 1
-                undelivered(packet, form, why: .queueFull, now: now)
+                held.setDead(undelivered(packet, form, why: .queueFull, isDead: held.isDead, now: now))
                 return .dropped
             }
             lose(oldest.held, .queueFull)

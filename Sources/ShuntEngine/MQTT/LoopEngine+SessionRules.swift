@@ -4,26 +4,32 @@ import ShuntCore
 /// The engine tells rules of sessions, wills and acknowledgements.
 extension LoopEngine {
     /// Something happens to a session that outlives its connection.
-    func tell(_ event: SessionEvent, _ session: MQTTSession) {
+    func tell(_ event: SessionEvent, _ session: MQTTSession) { tell(event, view(of: session)) }
+
+    func tell(_ event: SessionEvent, _ session: SessionView) {
         guard let hooks, hooks.wanted.contains(.session) else { return }
+        hooks.onSession(event, session, now: now)
+        sendEmitted(hooks)
+    }
+
+    /// A session as rules see it.
+    func view(of session: MQTTSession) -> SessionView {
         var view = SessionView(
             clientID: session.clientID, uid: session.identity.uid, version: session.version.name, expiry: session.expiry)
         view.isConnected = session.isConnected
         if session.isConnected { view.client = session.client }
         view.subscriptions = Int(session.isConnected ? clients[session.client.slot].subscriptions : session.subscriptions)
         (view.waiting, view.inflight) = (session.waiting.count, session.window.count)
-        hooks.onSession(event, view, now: now)
-        sendEmitted(hooks)
+        return view
     }
 
     /// A client is about to be closed, since another one has come with its identifier.
     func tellTakenOver(_ connection: ConnectionID) {
-        guard let hooks, hooks.wanted.contains(.session), let identity = clients[connection.slot].identity else { return }
+        guard let identity = clients[connection.slot].identity else { return }
         if let session = identity.session, session.isLasting { return tell(.takenOver, session) }
         var view = SessionView(clientID: identity.device, uid: identity.uid, version: clients[connection.slot].version.name, expiry: 0)
         (view.isConnected, view.client, view.subscriptions) = (true, connection, Int(clients[connection.slot].subscriptions))
-        hooks.onSession(.takenOver, view, now: now)
-        sendEmitted(hooks)
+        tell(.takenOver, view)
     }
 
     // MARK: Wills
@@ -38,36 +44,17 @@ extension LoopEngine {
         return peer
     }
 
-    /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message.
+    /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message: all of that
+    /// is one message.
     func pass(_ will: MessageView, of peer: Peer, through hooks: any RuleHooks) {
-        hooks.beginTurn()
-        var will = will
-        will.room = UInt32(clamping: limits.fanout)
-        let outcome = hooks.onWill(will, of: peer, now: now)
-        if outcome.isPlainPass, !outcome.isFinal { return publishForNobody(will) }
-        let (verdict, isFinal, made) = (outcome.verdict, outcome.isFinal, outcome.messages.map { OwnedMessage($0) })
-        switch verdict {
-        case .pass: if isFinal { deliverUnruled(will) } else { publishForNobody(will) }
-        case .send: break
-        case .drop: output.figures.dropped += 1
-        case .reject, .redirect: output.figures.rejected += 1
-        }
-        for message in made {
-            guard message.kind == .topic, message.delay == nil else {
-                send(message)
-                continue
-            }
-            guard router.mayBeSent(message) else { continue }
-            message.withView(id: router.makeID()) { publishForNobody($0) }
-        }
-    }
-
-    private func deliverUnruled(_ message: MessageView) {
-        let route = router.route(of: message.topic, last: .none)
-        guard !route.isNone else { return }
-        router.count(message, route)
-        if router.deliverMade(message, route) == 0 { router.nobody(message) }
-        router.index.blocker = .none
+        router.begin(hooks)
+        router.beginMessage(will)
+        router.tracer?.begin(will, from: router.peerOf, now: now)
+        var asked = will
+        asked.room = UInt32(clamping: limits.fanout)
+        let outcome = hooks.onWill(asked, of: peer, now: now)
+        router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
+        if router.leavesMore { sendOthers() }
     }
 
     // MARK: Acknowledgements

@@ -162,19 +162,21 @@ extension LoopEngine {
         let slot = connection.slot
         guard let identity = clients[slot].identity, clients[slot].isAdmitted else { return }
         listLeaving(connection, identity.session)
-        if let hooks, let peer = peer(connection) {
-            hooks.onDisconnect(peer, why: why, now: now)
-            sendEmitted(hooks)
+        let peer = hooks == nil ? nil : peer(connection)
+        func tellLeft() {
+            if let peer { tellGone(peer, why: why) }
+            tellPresence(identity, connection, why: why)
         }
         clients[slot].isAdmitted = false
         output.figures.mqttClients -= 1
-        tellPresence(identity, connection, why: why)
+        deviceLeft(connection)
         guard let session = identity.session else {
             sessions.remove(identity.device, connection)
             uncount(identity)
             let will = identity.will
             identity.will = nil
             dropSubscriptions(of: connection)
+            tellLeft()
             publish(will, of: identity, connection)
             return
         }
@@ -185,6 +187,7 @@ extension LoopEngine {
             // What other loops have under way finds no session.
             (session.will, session.client, identity.session) = (nil, .none, nil)
             dropSubscriptions(of: connection)
+            tellLeft()
             giveUp(session, why: .sessionEnded, groups)
             publish(will, of: identity, connection)
             return
@@ -199,21 +202,23 @@ extension LoopEngine {
         session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
         sessions.left(session)
         setPressure(.absent, of: session)
-        if session.expiry == 0 { return end(session, why: .sessionEnded) }
+        if session.expiry == 0 { return end(session, why: .sessionEnded, afterwards: tellLeft) }
+        tellLeft()
         guard let will = session.will else { return }
         if will.delay > 0, session.expiry > 0 {
             sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
         } else {
             session.will = nil
-            publish(will, of: session.identity, connection)
+            publish(will, of: session.identity, connection, as: session.id)
         }
     }
 
-    /// Ends a lasting session whose client is away.
-    func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended) {
+    /// Ends a lasting session whose client is away. What rules send then goes to others.
+    /// - Parameter tell: tells of something else that has ended with its subscriptions.
+    func end(_ session: MQTTSession, why: UndeliveredReason, _ event: SessionEvent = .ended, afterwards tell: () -> Void = {}) {
+        let view = view(of: session)
         unlist(session.id)
         noteClient(session.id)
-        tell(event, session)
         let (will, groups) = (session.will, sharedGroups(of: session))
         session.will = nil
         sessions.remove(session)
@@ -227,6 +232,8 @@ extension LoopEngine {
             output.tell(.left(session.id))
             releaseProducers(heldBy: session.id)
         }
+        tell()
+        self.tell(event, view)
         giveUp(session, why: why, groups)
         publish(will, of: session.identity)
     }
@@ -273,7 +280,7 @@ extension LoopEngine {
     func lose(_ number: UInt32, _ why: UndeliveredReason?) {
         if let why {
             output.figures.lostInSessions += 1
-            undelivered(held.packet(number), held.form(number), why: why, now: now)
+            held.setDead(number, undelivered(held.packet(number), held.form(number), why: why, isDead: held.isDead(number), now: now))
         }
         held.release(number)
     }
@@ -296,14 +303,15 @@ extension LoopEngine {
 
     // MARK: Time
 
-    /// Called with each tick: sessions end, wills are published, what expires is forgotten.
+    /// The delay of a session's will is over.
+    func publishWill(of session: MQTTSession) {
+        let will = session.will
+        session.will = nil
+        publish(will, of: session.identity, as: session.id)
+    }
+
+    /// Called with each tick: what expires is forgotten.
     func tickSessions() {
-        while let id = sessions.wills.popDue(now: now) {
-            guard let session = sessions[id], !session.isConnected, let will = session.will else { continue }
-            session.will = nil
-            publish(will, of: session.identity)
-        }
-        while let session = sessions.popEnded(now: now) { end(session, why: .sessionEnded, .expired) }
         router.retained.sweep(now: now)
         output.figures.absentSessions = sessions.absent
         output.figures.heldBytes = memoryInUse
@@ -315,12 +323,17 @@ extension LoopEngine {
     }
 
     /// Publishes a will, through rules like any other message, if its client may still send it.
-    /// - Parameter connection: the client's, while it is there.
-    private func publish(_ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none) {
+    /// - Parameters:
+    ///   - connection: the client's, while it is there.
+    ///   - subscriber: how the subscriptions name the client that it has kept.
+    private func publish(
+        _ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none, as subscriber: ConnectionID = .none
+    ) {
         guard let will else { return }
-        let before = router.permissions
-        router.permissions = identity.access?.permissions
-        defer { router.permissions = before }
+        router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+    }
+
+    private func publish(_ will: Will, of identity: Client.Identity, _ connection: ConnectionID) {
         let isDenied = will.topic.withUnsafeBytes { topic in
             guard let permissions = router.permissions, !permissions.may(.publish, topic, group: nil) else { return false }
             router.denied(.publish, topic, group: nil, permissions)
@@ -351,7 +364,6 @@ extension LoopEngine {
         let route = router.route(of: message.topic, last: .none)
         guard !route.isNone else { return }
         _ = router.publish(Publication(message), route, hooks)
-        router.index.blocker = .none
         if router.leavesMore { sendOthers() }
     }
 

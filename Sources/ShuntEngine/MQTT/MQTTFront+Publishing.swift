@@ -22,7 +22,7 @@ extension MQTTFront {
         if case .all = relayed {
             router.output.figures.succeeded += 1
         } else {
-            publish(packet, id: id ?? router.makeID(), stretch, route, hooks, after: relayed, .notAsked)
+            publish(packet, id: id ?? router.makeID(), stretch, route, hooks, after: relayed, id == nil ? .notAsked : .passes)
         }
     }
 

@@ -275,11 +275,9 @@ extension LoopEngine {
                 var message = MessageView(kind: .topic, topic: topic, key: nil, payload: text, format: .none, id: router.makeID(), sender: .nobody)
                 (message.qos, message.isRetained) = (.exactlyOnce, isRetained)
                 let route = router.route(of: message.topic, last: .none)
-                if !route.isNone {
-                    router.count(message, route)
-                    _ = router.deliverMade(message, route)
-                }
-                router.index.blocker = .none
+                guard !route.isNone else { return }
+                router.count(message, route)
+                router.publish(by: .none, nil) { _ = router.deliverMade(message, route) }
             }
         }
     }

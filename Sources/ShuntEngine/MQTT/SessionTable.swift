@@ -121,6 +121,15 @@ struct SessionTable {
 
     mutating func returned(_ session: MQTTSession) { absent -= 1 }
 
+    /// When the next session ends, or the next will's delay is over; a time may be one that no longer counts.
+    var nextTime: Double { min(ends.first?.at ?? .infinity, wills.first?.at ?? .infinity) }
+
+    /// The next session whose will is to be published, as its client has not come back in time.
+    mutating func popWill(now: Double) -> MQTTSession? {
+        while let id = wills.popDue(now: now) { if let session = self[id], !session.isConnected, session.will != nil { return session } }
+        return nil
+    }
+
     /// The next session whose client has stayed away for too long.
     mutating func popEnded(now: Double) -> MQTTSession? {
         while let id = ends.popDue(now: now) { if let session = self[id], !session.isConnected, session.endsAt <= now { return session } }

@@ -1,15 +1,25 @@
 import ShuntCore
 
-/// Messages that went out as broadcasts and into chats alone: whether anybody has got one is known when all loops have answered.
+/// What rules have made of messages and sent as broadcasts and into chats: whether anybody has got it is known when all loops have answered.
 struct MessageFates {
     struct Fate {
-        /// The message that `on_undelivered` and a dead letter get. It has the kind and the topic that the client gave it.
+        /// What `on_undelivered` and a dead letter get. It has the kind and the topic that the client gave it.
         var message: OwnedMessage
         var id: Int64
-        /// Broadcasts and chats' messages whose end is not known yet.
+        /// What rules have made of it and whose end is not known yet.
         var open: Int
-        /// It is a dead letter already.
-        var isDead = false
+        /// The message that it is made of.
+        var origin: MessageOrigin
+        /// Something of it has gone out, and nobody has got that.
+        var isMissed = false
+    }
+
+    /// How something ends that rules have made of a message.
+    enum End {
+        case reached
+        case missed
+        /// The sender of the message may not send it, nor may the rule.
+        case denied
     }
 
     private var fates: [UInt32: Fate] = [:]
@@ -24,51 +34,65 @@ struct MessageFates {
         return last
     }
 
-    /// One of the message's broadcasts and chats' messages has come to its end.
-    /// - Returns: the message, where none of them has reached anybody.
-    mutating func ended(_ number: UInt32, isReached: Bool) -> Fate? {
+    /// Something that rules have made of the message has come to its end.
+    /// - Returns: the message, where nothing of it has reached anybody.
+    mutating func ended(_ number: UInt32, _ end: End) -> Fate? {
         guard var fate = fates[number] else { return nil }
         fate.open -= 1
-        let isOver = isReached || fate.open == 0
+        if end == .missed { fate.isMissed = true }
+        let isOver = end == .reached || fate.open == 0
         fates[number] = isOver ? nil : fate
-        return isOver && !isReached ? fate : nil
+        return isOver && end != .reached && fate.isMissed ? fate : nil
     }
 }
 
 extension TopicRouter {
-    /// Follows the broadcasts and chats' messages that rules have made of a message, where they have made nothing else of it. A delayed message
-    /// is followed when it goes out.
+    /// Follows the broadcasts and chats' messages that rules have made of the message that is being handled, where they have made nothing else
+    /// of it. A delayed message is followed when it goes out.
     func followOthers(of message: MessageView) {
         guard tellsUndelivered, let first = others.first, others.allSatisfy({ $0.delay == nil }) else { return }
         var told = leftover ?? first
-        (told.kind, told.topic, told.isRetained, told.sender) = (message.kind, Array(message.topic), false, message.sender)
-        let isDead = deadLetters.last.map { $0.id == message.id && $0.sender == message.sender } ?? false
-        let fate = fates.begin(.init(message: told, id: message.id, open: others.count, isDead: isDead))
+        told.sender = message.sender
+        let fate = follow(told, of: keepOrigin(), id: message.id, open: others.count)
         for index in others.indices { others[index].fate = fate }
     }
 
-    /// Follows one broadcast, or one message of a chat: a rule has made it in a hook about no topic message, or it was delayed.
+    /// Follows what rules have made of a broadcast or of a chat's message: nobody is told of it where anything of it reaches somebody.
+    /// - Parameter message: what it is made of, where that goes out, too: it has the fate that is returned.
+    func follow(_ made: inout [OwnedMessage], of origin: MessageOrigin, besides message: MessageView? = nil, id: Int64) -> UInt32? {
+        let atOnce = made.indices.filter { made[$0].delay == nil }
+        guard tellsUndelivered, let told = message.map({ OwnedMessage($0) }) ?? atOnce.first.map({ made[$0] }) else { return nil }
+        let fate = follow(told, of: origin, id: id, open: atOnce.count + (message == nil ? 0 : 1))
+        for index in atOnce { made[index].fate = fate }
+        return fate
+    }
+
+    /// Follows one broadcast, or one message of a chat, that goes out by itself: a rule's own, or one that was delayed.
     func followed(_ message: OwnedMessage) -> OwnedMessage {
-        guard tellsUndelivered, message.kind != .topic, message.delay == nil, message.fate == nil else { return message }
-        var (message, told) = (message, message)
-        (told.kind, told.topic) = message.came ?? (message.kind, message.kind == .broadcast ? [] : message.topic)
-        told.isRetained = false
-        message.fate = fates.begin(.init(message: told, id: makeID(), open: 1))
+        guard tellsUndelivered else { return message }
+        var message = message
+        let origin = message.origin ?? MessageOrigin(message.kind, message.kind == .broadcast ? [] : message.topic)
+        message.fate = follow(message, of: origin, id: makeID(), open: 1)
         return message
+    }
+
+    private func follow(_ message: OwnedMessage, of origin: MessageOrigin, id: Int64, open: Int) -> UInt32? {
+        var told = message.asItCame(origin)
+        told.isRetained = false
+        return fates.begin(.init(message: told, id: id, open: open, origin: origin))
     }
 
     /// A broadcast or a chat's message of rules cannot go out.
     func missed(_ message: OwnedMessage, _ why: UndeliveredReason) {
-        guard message.fate == nil else { return settle(message.fate, isReached: false, why) }
+        guard message.fate == nil else { return settle(message.fate, .missed, why) }
         output.figures.undelivered += 1
     }
 
-    /// A broadcast or a chat's message has come to its end.
-    func settle(_ fate: UInt32?, isReached: Bool, _ why: UndeliveredReason) {
-        guard let fate, let missed = fates.ended(fate, isReached: isReached) else { return }
+    /// Something that rules have made has come to its end.
+    func settle(_ fate: UInt32?, _ end: MessageFates.End, _ why: UndeliveredReason) {
+        guard let fate, let missed = fates.ended(fate, end) else { return }
         output.figures.undelivered += 1
-        deadLetters.areKept = !missed.isDead
-        missed.message.withView(id: missed.id) { tellUndelivered($0, why: why) }
-        deadLetters.areKept = true
+        let origin = missed.origin
+        missed.message.withView(id: missed.id) { origin.isDead = tellUndelivered($0, why: why, isDead: origin.isDead) }
     }
 }

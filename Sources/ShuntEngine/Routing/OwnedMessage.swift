@@ -21,9 +21,9 @@ struct OwnedMessage {
     var hops: UInt8 = 0
     /// The client whose message it is made of, for rules that see it later.
     var sender = ConnectionID.nobody
-    /// What the message was that it is made of, where it goes out later as another kind.
-    var came: (kind: MessageKind, topic: [UInt8])?
-    /// Of a broadcast or a chat's message: who wants to know whether it reaches anybody (`MessageFates`).
+    /// The message that it is made of, where it goes out later.
+    var origin: MessageOrigin?
+    /// Who wants to know whether it reaches anybody (`MessageFates`).
     var fate: UInt32?
     /// The sender is a member of the chat: all other members get the message, and the sender does not.
     var isMembers = false
@@ -57,6 +57,13 @@ struct OwnedMessage {
         isRetained = false
         properties = Array(message.properties)
         rule = .max
+    }
+
+    /// The same under the kind and the topic that the message came with which it is made of.
+    func asItCame(_ origin: MessageOrigin) -> OwnedMessage {
+        var message = self
+        (message.kind, message.topic) = (origin.kind, origin.topic)
+        return message
     }
 
     /// Bytes that it takes.

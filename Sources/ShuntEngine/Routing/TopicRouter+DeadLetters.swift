@@ -4,12 +4,6 @@ import ShuntCore
 struct DeadLetters {
     var messages: [OwnedMessage] = []
     var bytes = 0
-    /// The message that was kept last: of several reasons the first one counts.
-    var last: (id: Int64, sender: ConnectionID, topic: UnsafeRawPointer?, payload: UnsafeRawPointer?)?
-    /// How many there have been.
-    var kept: UInt64 = 0
-    /// Not of a message that has been one before.
-    var areKept = true
     /// They are being sent: what becomes of them is no reason for another one.
     var areSent = false
 
@@ -23,29 +17,22 @@ extension TopicRouter {
     /// - Parameters:
     ///   - why: an error's code, or the reason that `on_undelivered` gets.
     ///   - rule: the name of the rule that is to blame, if one is.
-    ///   - origin: the message as it came, where rules have made another of it.
+    /// - Returns: whether it is a dead letter; one that is too many is lost.
     @inline(never)
-    func keepDeadLetter(_ message: MessageView, why: String, rule: String = "", of origin: MessageView? = nil) {
+    func keepDeadLetter(_ message: MessageView, why: String, rule: String = "") -> Bool {
         let topic = limits.deadLetterTopic
-        guard !topic.isEmpty, !deadLetters.areSent, deadLetters.areKept else { return }
-        guard !message.topic.elementsEqual(topic), !message.topic.starts(with: "$SYS/".utf8) else { return }
+        guard !topic.isEmpty, !deadLetters.areSent else { return false }
+        guard !message.topic.elementsEqual(topic), !message.topic.starts(with: "$SYS/".utf8) else { return false }
         // A retained message waits for subscribers that come later.
-        guard !(message.isRetained && limits.mqtt.keepsRetained && rule.isEmpty) else { return }
-        let came = origin ?? message
-        if let last = deadLetters.last, last.id == came.id, last.sender == came.sender,
-            last.topic == came.topic.baseAddress || last.payload == came.payload.baseAddress
-        {
-            return
-        }
-        deadLetters.last = (came.id, came.sender, came.topic.baseAddress, came.payload.baseAddress)
-        deadLetters.kept &+= 1
+        guard !(message.isRetained && limits.mqtt.keepsRetained && rule.isEmpty) else { return false }
         let size = message.topic.count + message.payload.count + message.properties.count
         guard deadLetters.messages.count < DeadLetters.mostMessages, deadLetters.bytes + size <= DeadLetters.mostBytes else {
             output.figures.deadLettersLost += 1
-            return
+            return true
         }
         deadLetters.bytes += size
         deadLetters.messages.append(letter(message, why: why, rule: rule))
+        return true
     }
 
     /// Clients of the exchange protocol see the reason as the key, those of MQTT 5.0 in user properties, too.
@@ -89,16 +76,18 @@ extension TopicRouter {
     @inline(never)
     func sendDeadLetters() {
         let letters = deadLetters.messages
-        (deadLetters.messages, deadLetters.bytes, deadLetters.last, deadLetters.areSent) = ([], 0, nil, true)
+        (deadLetters.messages, deadLetters.bytes, deadLetters.areSent) = ([], 0, true)
         defer { deadLetters.areSent = false }
-        for letter in letters {
-            let count = letter.withView(id: makeID()) { view in
-                let route = route(of: view.topic, last: .none)
-                guard !route.isNone else { return 0 }
-                self.count(view, route)
-                return deliverMade(view, route)
+        publish(by: .none, nil) {
+            for letter in letters {
+                let count = letter.withView(id: makeID()) { view in
+                    let route = route(of: view.topic, last: .none)
+                    guard !route.isNone else { return 0 }
+                    self.count(view, route)
+                    return deliverMade(view, route)
+                }
+                if count > 0 { output.figures.deadLetters += 1 } else { output.figures.deadLettersLost += 1 }
             }
-            if count > 0 { output.figures.deadLetters += 1 } else { output.figures.deadLettersLost += 1 }
         }
     }
 }

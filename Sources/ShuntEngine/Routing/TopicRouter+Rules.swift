@@ -118,9 +118,9 @@ extension TopicRouter {
         return outcome.messages.compactMap { routed in
             guard takesItsPlace || mayMakeAnother() else {
                 output.figures.dropped += 1
-                keepDeadLetter(
-                    MessageView(routed, of: publication.message), why: ErrorCode.fanoutLimit.rawValue,
-                    rule: hooks?.name(of: Int(routed.rule)) ?? "", of: publication.message)
+                asItCame(MessageView(routed, of: publication.message)) {
+                    die($0, why: ErrorCode.fanoutLimit.rawValue, rule: hooks?.name(of: Int(routed.rule)) ?? "")
+                }
                 return nil
             }
             guard routed.kind == .topic, !routed.changes.contains(.delayed) else {
@@ -188,7 +188,7 @@ extension TopicRouter {
     }
 
     /// Bytes of what rules have made of the message that is being handled.
-    private var madeBytes: Int { max(kept.size, output.made.size - madeBefore) }
+    var madeBytes: Int { max(kept.size, output.made.size - madeBefore) }
 
     /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes. Their host
     /// keeps to what `room` says, except for a message that takes another's place.
@@ -207,11 +207,18 @@ extension TopicRouter {
             output.figures.dropped += 1
             hasEndedAtHops = true
             hooks.exceededHops(rule: Int(sender), message: message, now: now)
-            keepDeadLetter(message, why: ErrorCode.hopLimit.rawValue, rule: hooks.name(of: Int(sender)))
+            noteLeftover(message)
+            asItCame(message) { die($0, why: ErrorCode.hopLimit.rawValue, rule: hooks.name(of: Int(sender))) }
             return 0
         }
         message.hops += 1
-        switch carryOut(ask(hooks, rules, about: message), Publication(message), passage.route, excluded: passage.excluded, hooks) {
+        return pass(message, passage.route, rules, excluded: passage.excluded, hooks)
+    }
+
+    private func pass(
+        _ message: MessageView, _ route: RouteReference, _ rules: RuleSelection, excluded: RuleSelection, _ hooks: any RuleHooks
+    ) -> Int {
+        switch carryOut(ask(hooks, rules, about: message), Publication(message), route, excluded: excluded, hooks) {
         case .delivered(let count): return count
         case .nobody, .elsewhere: return 0
         case .dropped, .rejected:
@@ -233,30 +240,31 @@ extension TopicRouter {
     }
 
     /// What goes out as no topic message, or later: with what the message that it is made of has, where a rule has not changed that.
-    private func owned(_ routed: RoutedMessage, of origin: MessageView) -> OwnedMessage {
-        var owned = OwnedMessage(routed, of: origin.sender)
-        owned.hops = origin.hops
-        if owned.delay != nil, owned.kind != .topic, tellsUndelivered { owned.came = (origin.kind, Array(origin.topic)) }
+    private func owned(_ routed: RoutedMessage, of message: MessageView) -> OwnedMessage {
+        var owned = OwnedMessage(routed, of: message.sender)
+        owned.hops = message.hops
+        if owned.delay != nil { owned.origin = keepOrigin() }
         return owned
+    }
+
+    /// What rules have made of the message that is being handled, in a hook for which they are not asked by `ask`.
+    func made(_ outcome: MessageOutcome, of sender: ConnectionID = .nobody) -> [OwnedMessage] {
+        // A message that takes another's place is not counted.
+        if outcome.verdict != .send || outcome.messages.count > 1 { madeOfMessage += outcome.messages.count }
+        return outcome.messages.map { routed in
+            var owned = OwnedMessage(routed, of: sender)
+            if owned.delay != nil { owned.origin = keepOrigin() }
+            return owned
+        }
     }
 
     // MARK: What rules send by themselves
 
     /// Publishes a message of a rule's own, or one that has been delayed: through the rules of its topic, except those that are excluded.
     func publishOwn(_ message: OwnedMessage, excluded: RuleSelection) {
-        guard !message.topic.isEmpty, message.topic.count <= limits.topic else {
-            output.figures.undelivered += 1
-            return
-        }
         message.withView(id: makeID()) { view in
-            let route = route(of: view.topic, last: .none)
-            guard !route.isNone else {
-                output.figures.undelivered += 1
-                return
-            }
-            (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
-            defer { (hasEndedAtHops, leftover) = (false, nil) }
-            self.count(view, route)
+            guard let route = countedRoute(of: view) else { return }
+            beginMessage(view, of: message.origin)
             var count = 0
             if let hooks {
                 hooks.beginTurn()
@@ -264,26 +272,69 @@ extension TopicRouter {
             } else {
                 count = deliverMade(view, route)
             }
-            if kept.size > 0 { kept.removeAll() }
-            guard count == 0 else { return }
-            if others.isEmpty { nobody(view, as: leftover) } else { followOthers(of: view) }
+            _ = conclude(afterRights(.delivered(count)), Publication(view))
+            endMessage()
         }
     }
 
     /// Publishes what a rule has made besides. No rule sees it again.
-    func publish(_ message: OwnedMessage) {
-        guard !message.topic.isEmpty, message.topic.count <= limits.topic else {
-            output.figures.undelivered += 1
-            return
-        }
+    /// - Returns: how many got it.
+    func publish(_ message: OwnedMessage) -> Int {
         message.withView(id: makeID()) { view in
-            let route = route(of: view.topic, last: .none)
-            guard !route.isNone else {
+            let count = countedRoute(of: view).map { deliverMade(view, $0) } ?? 0
+            if message.fate != nil {
+                settle(message.fate, count > 0 ? .reached : .missed, .nobodySubscribed)
+            } else if count == 0 {
                 output.figures.undelivered += 1
-                return
             }
-            count(view, route)
-            if deliverMade(view, route) == 0 { nobody(view) }
+            return count
         }
+    }
+
+    /// Publishes a will as `on_will` has decided: it, and what the rules have made of it, goes through the rules of its topic, as any client's
+    /// message does. The message was begun before they were asked.
+    func publish(will: MessageView, _ verdict: MessageOutcome.Verdict, isFinal: Bool, _ made: [OwnedMessage]) {
+        isSomethingLeft = verdict == .pass
+        var count = verdict == .pass ? publishPart(will, isFinal: isFinal) : 0
+        for message in made where mayBeSent(message) {
+            isSomethingLeft = true
+            guard message.kind == .topic, message.delay == nil else {
+                others.append(message)
+                continue
+            }
+            count += message.withView(id: makeID()) { publishPart($0) }
+        }
+        let outcome: PublishOutcome =
+            switch verdict {
+            case .pass, .send: .delivered(count)
+            case .drop: .dropped
+            case .reject, .redirect: .rejected(why: "")
+            }
+        let concluded = conclude(afterRights(outcome), Publication(will))
+        tracer?.end(concluded, others)
+        endMessage()
+    }
+
+    /// - Parameter isFinal: no rule sees it again.
+    private func publishPart(_ message: MessageView, isFinal: Bool = false) -> Int {
+        guard let route = countedRoute(of: message) else { return 0 }
+        let rules = isFinal ? .none : index.rules(of: route)
+        guard let hooks, !rules.isEmpty else {
+            let count = deliverMade(message, route)
+            if count == 0 { noteLeftover(message) }
+            return count
+        }
+        return pass(message, route, rules, excluded: .none, hooks)
+    }
+
+    /// The route of a message that rules have made, which is counted there; nil where it has no topic that a message may have.
+    private func countedRoute(of message: MessageView) -> RouteReference? {
+        let route = message.topic.isEmpty || message.topic.count > limits.topic ? .none : route(of: message.topic, last: .none)
+        guard !route.isNone else {
+            output.figures.undelivered += 1
+            return nil
+        }
+        count(message, route)
+        return route
     }
 }

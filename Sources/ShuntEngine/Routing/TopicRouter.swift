@@ -46,6 +46,11 @@ public final class TopicRouter {
     var deniedDelay = false
     /// What rules made of the message that is being handled has come over too many topics, and was told as that.
     var hasEndedAtHops = false
+    /// The kind and the topic that it came with, and all of it where something of it goes out later.
+    var came: (kind: MessageKind, topic: Bytes) = (.topic, .none)
+    var origin: MessageOrigin?
+    /// It is a dead letter.
+    var isDead = false
     /// What a client was denied last, and by what.
     private(set) var deniedExample = ""
     private var deniedAt = -Double.infinity
@@ -163,6 +168,7 @@ public final class TopicRouter {
     ) -> RuleAnswer {
         // There is more to do than to ask where rules choose members, and less where they have decided for all messages of the topic.
         guard !asksGroups, !index.hasStanding || index.standing(of: route) == nil else { return .notAsked }
+        isDead = false
         var message = message()
         message.room = UInt32(truncatingIfNeeded: limits.fanout)
         // Bound to no name, which would count them once more for each message.
@@ -181,7 +187,7 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         switch relayed {
         case .all: .delivered(recipients.count)
-        case .before(let place): conclude(.delivered(deliver(publication, from: place)), publication)
+        case .before(let place): conclude(.delivered(deliver(publication, from: place)), publication, isNew: true, isAsked: answer == .passes)
         case .none: publish(publication, route, hooks, answer)
         }
     }
@@ -201,7 +207,7 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         count(publication.message, as: publication.stretch, route)
         let rules = index.rules(of: route)
-        guard !rules.isEmpty, hooks != nil else { return conclude(.delivered(deliver(publication, route)), publication) }
+        guard !rules.isEmpty, hooks != nil else { return conclude(.delivered(deliver(publication, route)), publication, isNew: true) }
         // Bound to no name, which would count them once more for each message.
         return publish(publication, route, rules, hooks.unsafelyUnwrapped, answer)
     }
@@ -231,13 +237,8 @@ public final class TopicRouter {
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, _ answer: RuleAnswer,
         excluded: RuleSelection
     ) -> PublishOutcome {
-        (madeOfMessage, madeBefore, deniedOfMessage) = (0, output.made.size, 0)
-        isSomethingLeft = false
-        // The next message may be one that no rule sees.
-        defer {
-            hasEndedAtHops = false
-            if leftover != nil { leftover = nil }
-        }
+        beginMessage(publication.message, isAsked: answer != .notAsked)
+        defer { endMessage() }
         let outcome: PublishOutcome
         if case .decided = answer {
             outcome = carryOut(hooks.decided, publication, route, excluded: excluded, hooks)
@@ -250,12 +251,14 @@ public final class TopicRouter {
             if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
             outcome = carryOut(decided, publication, route, excluded: excluded, hooks)
         }
-        // Other rules may have seen what a standing verdict sends on, too.
-        if kept.size > 0 { kept.removeAll() }
-        if deniedOfMessage > 0, !isSomethingLeft, case .delivered(0) = outcome {
-            return note(.rejected(why: "the sender may not send what a rule makes of the message"), publication)
-        }
-        return conclude(outcome, publication)
+        return conclude(afterRights(outcome), publication)
+    }
+
+    /// A message is refused if rights let nothing of it be sent.
+    @inline(__always)
+    func afterRights(_ outcome: PublishOutcome) -> PublishOutcome {
+        guard deniedOfMessage > 0, !isSomethingLeft, case .delivered(0) = outcome else { return outcome }
+        return .rejected(why: "the sender may not send what a rule makes of the message")
     }
 
     /// Rules are to see something that a client sent. All calls that it causes have a budget together; those of one read have a limit too,
@@ -271,13 +274,25 @@ public final class TopicRouter {
     func beginRead() {
         takesLong = false
         publisher = .none
-        deadLetters.last = nil
         hooks?.beginRead()
     }
 
+    /// Publishes something that is not what is being read from a client, or is not that client's.
+    /// - Parameters:
+    ///   - sender: who does not get it where it wants none of its own messages, as subscriptions name it.
+    ///   - rights: what may be sent; nil: everything.
+    func publish(by sender: ConnectionID, _ rights: (any Permissions)?, _ body: () -> Void) {
+        let before = (permissions, publisher, index.blocker)
+        (permissions, publisher) = (rights, sender)
+        body()
+        (permissions, publisher, index.blocker) = before
+    }
+
+    /// - Parameter isNew: no rules have seen the message, or all have let it pass.
     @inline(__always)
-    private func conclude(_ outcome: PublishOutcome, _ publication: Publication) -> PublishOutcome {
+    func conclude(_ outcome: PublishOutcome, _ publication: Publication, isNew: Bool = false, isAsked: Bool = false) -> PublishOutcome {
         if case .delivered(let count) = outcome, count > 0 { return outcome }
+        if isNew { beginMessage(publication.message, isAsked: isAsked) }
         return note(outcome, publication)
     }
 
@@ -290,46 +305,12 @@ public final class TopicRouter {
                 followOthers(of: publication.message)
                 return .elsewhere
             }
-            nobody(publication.message, as: leftover)
+            nobody(publication.message)
             return .nobody
         case .dropped: output.figures.dropped += 1
         case .rejected: output.figures.rejected += 1
         }
         return outcome
-    }
-
-    /// Nobody has subscribed a message's topic.
-    /// - Parameter made: what rules have made of it, if anything.
-    func nobody(_ message: MessageView, as made: OwnedMessage? = nil) {
-        output.figures.undelivered += 1
-        let why = hasEndedAtHops ? UndeliveredReason.tooManyHops : .nobodySubscribed
-        guard let made else { return tellUndelivered(message, why: why) }
-        made.withView(id: message.id) { view in
-            var view = view
-            (view.kind, view.topic, view.sender) = (message.kind, message.topic, message.sender)
-            tellUndelivered(view, why: why, of: message)
-        }
-    }
-
-    /// Tells the rules of a message that did not reach anybody, or somebody.
-    /// - Parameter origin: the message as it came, where rules have made another of it.
-    func tellUndelivered(_ message: MessageView, why: UndeliveredReason, of origin: MessageView? = nil) {
-        if !limits.deadLetterTopic.isEmpty, why.isForDeadLetters { keepDeadLetter(message, why: why.rawValue, of: origin) }
-        guard let hooks, hooks.wanted.contains(.undelivered) else { return }
-        hooks.onUndelivered(message, why: why.rawValue, now: now)
-    }
-
-    /// Whether a dead letter or a rule's hook tells of messages that have no subscriber.
-    var tellsUndelivered: Bool { !limits.deadLetterTopic.isEmpty || hooks?.wanted.contains(.undelivered) == true }
-
-    /// Keeps what rules have made of a message and nobody has got: `note` tells this copy, since the rules may have taken something out of the
-    /// message that came.
-    @inline(never)
-    func noteLeftover(_ made: MessageView) {
-        guard leftover == nil, tellsUndelivered else { return }
-        var copy = OwnedMessage(made)
-        copy.isRetained = made.isRetained
-        leftover = copy
     }
 
     /// Ids of messages that no exchange client has sent: seconds, a flag that no client's generator makes (exchange protocol §7), and a
@@ -374,7 +355,7 @@ public final class TopicRouter {
     func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
         if asksGroups { choose(message, route, groups: names) } else { index.select(route, key: message.key, groups: names, into: &recipients) }
         counters.countRecipients(route, recipients.count)
-        if relay(Publication(message)) == 0 { nobody(message) }
+        _ = conclude(.delivered(relay(Publication(message))), Publication(message), isNew: true)
     }
 
     /// Hands the bytes that there are to those who have been selected.

@@ -45,6 +45,26 @@ struct OwnMessageTests {
         #expect(texts(consumer) == ["subscribed made", "registered made", "ticked made", "left made"])
     }
 
+    @Test("What on_disconnect sends is not for the client that has gone: another member of its group gets it, or nobody")
+    func disconnected() {
+        let worker = deadLetters()
+        let (dead, stays) = (worker.connect(), worker.connect())
+        _ = dead.subscribe("dead", group: "g")
+        for other in [true, false] {
+            for number in 0..<4 {
+                let leaver = worker.connect()
+                if number % 2 == 0 { #expect(leaver.register("ada") == 200) }
+                _ = leaver.subscribe("jobs", group: "g")
+                if other, number == 0 { _ = stays.subscribe("jobs", group: "g") }
+                rules.sends = [.init(topic: "jobs"), .init(topic: "ada", kind: .broadcast)]
+                worker.disconnect(leaver.id)
+            }
+            #expect(texts(stays).count == (other ? 4 : 0))
+            #expect(texts(dead).count == (other ? 4 : 8))
+            worker.disconnect(stays.id)
+        }
+    }
+
     @Test("Where access is set, a rule's own messages go where its grants let them")
     func rights() {
         let worker = SimulatedWorker(hooks: rules)
@@ -155,11 +175,9 @@ struct OwnMessageTests {
                 "key=no subscriber",
             ])
         #expect(letter.properties.contentType == "text/plain")
-        "bad".utf8.withContiguousStorageIfAvailable { topic in
-            let message = MessageView(kind: .topic, topic: Bytes(topic), key: nil, payload: Bytes(topic), format: .json, id: 1, sender: .none)
-            worker.engines[0].failed("redact", .ruleTime, on: message)
-        }
-        worker.turnEnded(worker.loops[0])
+        rules.script["bad"] = [.init(topic: "elsewhere")]
+        rules.failing = { worker.engines[0].failed("redact", .ruleTime, on: $0) }
+        producer.publish("bad", "x")
         let failed = try #require(watcher.deliveries().first)
         #expect(failed.properties.userProperties.contains { $0.name == "dead-letter-rule" && $0.value == "redact" })
         #expect(failed.properties.userProperties.contains { $0.name == "dead-letter-reason" && $0.value == "rule.time" })

@@ -11,6 +11,7 @@ final class OwnRules: RuleHooks {
         var delay: Double?
         var kind = MessageKind.topic
         var rule: UInt8 = 0
+        var filter = ""
     }
 
     var wanted: RuleHookSet
@@ -31,7 +32,7 @@ final class OwnRules: RuleHooks {
     var room = (messages: 0, bytes: 0)
     private(set) var beyondHops = 0
     private(set) var denied: [String] = []
-    /// Is called with each broadcast.
+    /// Is called with each message and each broadcast.
     var failing: ((MessageView) -> Void)?
     private var bytes: [UnsafeMutableRawBufferPointer] = []
     private var made: [RoutedMessage] = []
@@ -45,6 +46,7 @@ final class OwnRules: RuleHooks {
                 kind: message.kind, changes: message.delay == nil ? [.topic, .payload] : [.topic, .payload, .delayed], topic: hold(message.topic),
                 key: nil, payload: hold(message.text), format: .text, compression: .none, rule: message.rule)
             routed.delay = UInt32((message.delay ?? 0) * 1000)
+            routed.filter = hold(message.filter)
             return routed
         }
     }
@@ -74,6 +76,8 @@ final class OwnRules: RuleHooks {
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         let topic = String(decoding: message.topic, as: UTF8.self)
         told.append("\(topic) \(selection.mask) hops=\(message.hops)")
+        calls += 1
+        failing?(message)
         guard let messages = script[topic] else { return .pass }
         list(messages)
         return MessageOutcome(.send, messages: emitted, rule: 0)
@@ -99,6 +103,7 @@ final class OwnRules: RuleHooks {
     func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? { select?(group, members) }
 
     func onWill(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome {
+        calls += 1
         hook("will \(peer.uid) \(peer.address.isEmpty ? "gone" : "here")")
         var outcome = MessageOutcome(will, messages: emitted, rule: 0)
         outcome.isFinal = isFinal
@@ -130,10 +135,34 @@ final class OwnRules: RuleHooks {
         denied.append("\(rule) \(action) \(String(decoding: subject, as: UTF8.self))\(place)")
     }
 
+    /// What becomes of a broadcast; nil: it passes.
+    var broadcast: [Made]?
+
     func onBroadcast(_ push: MessageView, filter: Bytes, now: Double) -> MessageOutcome {
         failing?(push)
-        return .pass
+        guard let broadcast else { return .pass }
+        list(broadcast)
+        return MessageOutcome(.send, messages: emitted, rule: 0)
     }
+
+    func onUndelivered(_ message: MessageView, why: String, now: Double) {
+        let (topic, payload) = (String(decoding: message.topic, as: UTF8.self), String(decoding: message.payload, as: UTF8.self))
+        undelivered.append("\(message.kind) \(topic) \(payload): \(why)")
+    }
+
+    /// What `on_undelivered` was told, where it is wanted.
+    private(set) var undelivered: [String] = []
+
+    func takeUndelivered() -> [String] {
+        defer { undelivered = [] }
+        return undelivered
+    }
+
+    /// After how many messages and wills others are to have their turn.
+    var mostInTurn = Int.max
+    private var calls = 0
+    var takesLong: Bool { calls >= mostInTurn }
+    func beginRead() { calls = 0 }
 
     func takeTold() -> [String] {
         defer { told = [] }

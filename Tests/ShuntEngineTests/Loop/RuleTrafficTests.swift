@@ -278,7 +278,9 @@ struct RuleTrafficTests {
         rules.wanted = [.undelivered]
         let worker = SimulatedWorker(hooks: rules)
         let frame = Frame(.message, id: 9, text: "x", name: "t").encoded()
-        for why in [UndeliveredReason.queueFull, .gone] { frame.withUnsafeBytes { worker.engines[0].undelivered($0, .exchange, why: why, now: 1) } }
+        for why in [UndeliveredReason.queueFull, .gone] {
+            frame.withUnsafeBytes { _ = worker.engines[0].undelivered($0, .exchange, why: why, now: 1) }
+        }
         #expect(rules.undelivered == ["topic t x: queue full", "topic t x: gone"])
         rules.wanted = []
         #expect(!worker.engines[0].wantsUndelivered)

@@ -180,6 +180,25 @@ struct MQTTRetainedTests {
         #expect(watcher.messages() == ["w: gone"])
     }
 
+    @Test("No local keeps back a client's own will alone, whoever was read from last (MQTT-3.8.3-3)", arguments: [0, 10] as [UInt32])
+    func willsAndNoLocal(delay: UInt32) {
+        let worker = SimulatedWorker()
+        let watcher = SimulatedMQTTClient.v5(worker, "watcher")
+        var filter = Subscribe.Filter("w", .atLeastOnce)
+        filter.isNoLocal = true
+        var will = Connect.Will(topic: "w", payload: Array("gone".utf8))
+        will.properties.willDelay = delay
+        let client = SimulatedMQTTClient(worker, greeting: mortal("c", will, expiry: 100))
+        for each in [client, watcher] { _ = each.subscribe([filter]) }
+        client.vanish()
+        let atOnce = watcher.messages()
+        watcher.publish("elsewhere", "x")
+        worker.now += 11
+        worker.tick()
+        #expect(atOnce + watcher.messages() == ["w: gone"])
+        #expect(worker.engines[0].output.figures.waiting == 0)
+    }
+
     @Test("The same wide filter again and again is one question, which ends with its client, and costs each turn little")
     func repeatedFilters() {
         let worker = SimulatedWorker(limits: RoutingLimits(subscriptions: 5000, mqtt: MQTTLimits()))

@@ -78,6 +78,28 @@ struct MQTTSessionRulesTests {
         #expect(events() == ["expired c"])
     }
 
+    @Test("What on_disconnect and on_session send goes to the members of a group that are left", arguments: [nil, 0, 100] as [UInt32?])
+    func sentWhenLeaving(expiry: UInt32?) {
+        rules.wanted = .session
+        let worker = SimulatedWorker(hooks: rules)
+        let stays = SimulatedMQTTClient(worker, "stays")
+        for number in 0..<4 {
+            let leaver = SimulatedMQTTClient.v5(worker, "leaver", isClean: false) { $0.properties.sessionExpiry = expiry.map { _ in 100 } }
+            _ = leaver.subscribe("$share/g/jobs")
+            if number == 0 { _ = stays.subscribe("$share/g/jobs") }
+            rules.onTold = { [rules] told in
+                if told.hasPrefix("disconnect") || told == "ended leaver" || told == "expired leaver" { rules.sends = [.init(topic: "jobs")] }
+            }
+            var goodbye = Disconnect(.success)
+            goodbye.properties.sessionExpiry = expiry
+            leaver.send(goodbye.encoded(.v5))
+            worker.now += 101
+            worker.tick()
+            rules.onTold = nil
+        }
+        #expect(stays.messages().count == (expiry == nil ? 4 : 8))
+    }
+
     // MARK: wills
 
     private func mortal(_ worker: SimulatedWorker, delay: UInt32? = nil) -> SimulatedMQTTClient {
