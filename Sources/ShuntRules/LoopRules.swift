@@ -396,7 +396,11 @@ extension LoopRules: LuaHostOwner {
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func text(_ text: PeerText, of id: ConnectionID) -> String? { peers?.text(text, of: id) }
     func hasPeer(_ id: ConnectionID) -> Bool { peers?.hasPeer(id) ?? false }
-    func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
+    func close(_ id: ConnectionID, why: String, rule: Int) {
+        guard rules.indices.contains(rule) else { return }
+        let name = set.rules[rule].definition.name
+        peers?.close(id, why: secretTexts.hiding(why, of: name), by: name)
+    }
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool {
         rules.indices.contains(rule) && rules[rule].plugin.contains(text, searched: &searched)
     }

@@ -110,7 +110,7 @@ function shunt_Message:with(changes) end
 ---@field attributes table<string, string> Texts that rules have given it.
 local shunt_Client = {}
 
----Closes its connection at the end of the turn.
+---Closes its connection at the end of the turn; before it is let in, refuses it.
 ---@param why? string
 function shunt_Client:close(why) end
 

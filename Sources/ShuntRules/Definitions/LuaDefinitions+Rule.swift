@@ -136,7 +136,7 @@ extension LuaDefinitions {
             Field("attributes", "table<string, string>", "Texts that rules have given it."),
         ],
         methods: [
-            Function("close", ["why?: string"], [], "Closes its connection at the end of the turn."),
+            Function("close", ["why?: string"], [], "Closes its connection at the end of the turn; before it is let in, refuses it."),
             Function(
                 "with",
                 [
