@@ -133,3 +133,26 @@ def test_a_rule_makes_none_of_the_workers_own_topics_of_a_filter(rewriting, filt
     answer = client.next()
     assert answer.reasons == [0x87]
     assert answer.get("reason_string").startswith("rule others makes '$")
+
+
+REDACTION = """
+local R = {}
+function R.on_deliver(msg)
+  local props = msg.props
+  props.secret = false
+  return msg:with { key = msg.key, props = props }
+end
+return R
+"""
+
+
+def test_on_deliver_gives_properties_back_with_the_key_among_them(shunt, tmp_path):
+    folder = write_rule(tmp_path / "rules", "redaction", REDACTION)
+    broker = brokers.shunt(shunt, **{"rules.directory": str(folder), "rules.enabled": "all"})
+    reader, writer = (shunt.closing(Client(broker.address, V5)) for _ in range(2))
+    reader.connect("reader")
+    writer.connect("writer")
+    reader.subscribe("t")
+    for pairs in ([("a", "1")], [("key", "k"), ("a", "1")], [("a", "1"), ("key", "k"), ("key", "l")]):
+        writer.publish("t", b"x", more=[("user", ("secret", "s")), *(("user", pair) for pair in pairs)])
+        assert reader.message().all("user") == pairs
