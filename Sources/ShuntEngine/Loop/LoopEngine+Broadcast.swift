@@ -73,16 +73,21 @@ extension LoopEngine {
             refuse(request.receipt, request.client, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
         }
         // The first broadcast that replaces it is answered in its place.
-        var isAnswered = outcome != .send
+        var (isAnswered, sent) = (outcome != .send, [Sent]())
         for message in made {
             if message.kind == .broadcast, message.delay == nil, !isAnswered {
                 isAnswered = true
                 push(message, answering: request, isDead: isDead)
             } else {
-                send(message)
+                sent.append(send(message))
             }
         }
-        if !isAnswered { acknowledge(request.receipt, request.client) }
+        guard !isAnswered else { return }
+        if let error = refusal(after: sent) {
+            refuse(request.receipt, request.client, error)
+        } else {
+            acknowledge(request.receipt, request.client)
+        }
     }
 
     /// Sends the broadcast that a rule has made.

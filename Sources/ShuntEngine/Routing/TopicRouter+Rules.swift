@@ -271,19 +271,22 @@ extension TopicRouter {
     }
 
     /// Publishes what a rule has made besides. No rule sees it again.
-    func publish(_ message: OwnedMessage) {
+    /// - Returns: how many got it.
+    func publish(_ message: OwnedMessage) -> Int {
         guard !message.topic.isEmpty, message.topic.count <= limits.topic else {
             output.figures.undelivered += 1
-            return
+            return 0
         }
-        message.withView(id: makeID()) { view in
+        return message.withView(id: makeID()) { view in
             let route = route(of: view.topic, last: .none)
             guard !route.isNone else {
                 output.figures.undelivered += 1
-                return
+                return 0
             }
-            count(view, route)
-            if deliverMade(view, route) == 0 { nobody(view) }
+            self.count(view, route)
+            let count = deliverMade(view, route)
+            if count == 0 { nobody(view) }
+            return count
         }
     }
 }

@@ -250,10 +250,13 @@ public final class TopicRouter {
         // Other rules may have seen what a standing verdict sends on, too.
         if kept.size > 0 { kept.removeAll() }
         if deniedOfMessage > 0, !isSomethingLeft, case .delivered(0) = outcome {
-            return note(.rejected(why: "the sender may not send what a rule makes of the message"), publication)
+            return note(.rejected(why: Self.nothingLeft), publication)
         }
         return conclude(outcome, publication)
     }
+
+    /// What a sender is told who may send nothing of what rules have made.
+    static let nothingLeft = "the sender may not send what a rule makes of the message"
 
     /// Rules are to see something that a client sent. All calls that it causes have a budget together; those of one read have a limit too,
     /// after which the rest of the read waits.
