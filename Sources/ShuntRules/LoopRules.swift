@@ -271,7 +271,8 @@ public final class LoopRules: RuleHooks {
         guard rules.indices.contains(Int(standing.rule)) else { return }
         let verdict =
             switch standing.decision {
-            case .send: standing.targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
+            case .send where standing.targets.count > 1: SHUNT_VERDICT_FANOUT
+            case .send: standing.targets.first?.topic == nil ? SHUNT_VERDICT_DONE : SHUNT_VERDICT_ROUTE
             case .drop: SHUNT_VERDICT_DROP
             case .reject: SHUNT_VERDICT_REJECT
             }
