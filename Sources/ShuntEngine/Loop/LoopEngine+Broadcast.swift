@@ -146,9 +146,9 @@ extension LoopEngine {
     func broadcast(_ id: BroadcastID, _ filter: DeviceFilter, frame: [UInt8]) {
         matching.removeAll(keepingCapacity: true)
         devices.matching(filter, into: &matching)
-        output.actions.append(.beginTally)
+        let stretch = matching.isEmpty ? .none : output.made.append(frame, .exchange)
+        output.actions.append(.beginTally(stretch))
         if !matching.isEmpty {
-            let stretch = output.made.append(frame, .exchange)
             var others: [Recipient] = []
             for recipient in matching {
                 guard clients[recipient.slot].protocolName == .exchange else {
@@ -175,6 +175,9 @@ extension LoopEngine {
             }
         }
     }
+
+    /// From here on a broadcast is delivered, which came as this frame.
+    public func delivers(broadcast frame: Stretch) { broadcastFrame = frame }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.
     public func tallied(_ id: BroadcastID, _ tally: BroadcastTally) {

@@ -75,6 +75,8 @@ public final class LoopEngine {
     var replaced = Stretch.none
     /// The broadcast that was offered last, its place and text, until `clear`.
     var broadcastText: (start: UnsafeRawPointer, count: Int, text: String)?
+    /// The frame of the broadcast that is being delivered.
+    var broadcastFrame = Stretch.none
     /// The chat message that was made last, until `clear`.
     var lastChatFrame: ChatFrame?
     /// A chat's sender that is connected to another loop, while rules look at what it sends.
