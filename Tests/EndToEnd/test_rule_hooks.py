@@ -322,6 +322,29 @@ def test_a_rule_sends_when_a_subscription_is_given_up(hooked, connect):
     assert watcher.receive(1)[0].text == "c"
 
 
+TWO_IN_ONE = """
+local R = {}
+function R.on_subscribe(sub) if sub.topic == "one" or sub.topic == "two" then return sub:with { topic = "both" } end end
+function R.on_unsubscribe(sub, ctx) ctx:emit(route.message { topic = "given-up", payload = sub.topic }) end
+return R
+"""
+
+
+@pytest.mark.parametrize("looks_up", [False, True])
+def test_on_unsubscribe_is_not_told_of_what_another_subscription_has_become_too(hooked, connect, looks_up):
+    worker, mqtt = hooked(TWO_IN_ONE, **({"rules.lookups.hooks.hosts": "127.0.0.1:1"} if looks_up else {}))
+    watcher, meter = connect(worker.exchange).subscribe("given-up"), mqtt("meter")
+    meter.subscribe("one")
+    for filter in ("two", "both", "two", "one"):
+        meter.subscribe(filter)
+    meter.unsubscribe("one", "two")
+    connect(worker.exchange).message("both", "still there")
+    assert meter.message().payload == b"still there"
+    assert not watcher.inbox
+    meter.unsubscribe("both")
+    assert watcher.receive(1)[0].text == "both"
+
+
 def test_the_rule_test_bench_has_what_is_sent_in_every_hook_without_a_message(tmp_path):
     folder = write_rule(tmp_path / "plugins", "sends", """
 local function send(_, a, b) (b or a):emit(route.message { topic = "t", payload = "x" }) end
