@@ -75,7 +75,7 @@ static bool has_peer(void *context, uint64_t id) { return (void)context, (void)i
 static bool client(void *context, uint64_t id, bool all, shunt_buffer *record) {
     return (void)context, (void)id, (void)all, (void)record, false;
 }
-static void close_peer(void *context, uint64_t id, shunt_bytes why) { (void)context, (void)id, (void)why; }
+static void close_peer(void *context, uint8_t rule, uint64_t id, shunt_bytes why) { (void)context, (void)rule, (void)id, (void)why; }
 static bool stands(void *context, uint8_t rule, shunt_bytes text, size_t *searched) {
     return (void)context, (void)rule, (void)text, (void)searched, false;
 }

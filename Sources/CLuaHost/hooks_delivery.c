@@ -50,9 +50,18 @@ static void stop(delivery *chain, shunt_verdict verdict, shunt_bytes why) {
     chain->stopped = true;
 }
 
+/// What a copy changes of the message. Its properties give back the key, too: the same one is no change.
+static uint16_t changes_of(const shunt_host *host, const copy_object *copy) {
+    uint16_t changes = copy_changes(host, copy);
+    const shunt_message *old = &host->message, *new = &copy->message;
+    bool has_same_key = old->has_key == new->has_key && old->key.count == new->key.count
+        && (old->key.count == 0 || memcmp(old->key.start, new->key.start, old->key.count) == 0);
+    return has_same_key ? changes & ~SHUNT_KEY_CHANGED : changes;
+}
+
 static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const copy_object *copy) {
     const char *wrong = copy_problem(host, copy);
-    uint16_t changes = copy_changes(host, copy);
+    uint16_t changes = changes_of(host, copy);
     if (changes & ~(SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED | SHUNT_PROPERTIES_CHANGED)) {
         wrong = "on_deliver may change a message's payload, format and properties, of the message that it was given";
     }

@@ -1,6 +1,6 @@
 // log.debug/info/warn/error(text, fields): bounded in length and in lines a second; whatever they are given, it does not fail the
 // call, since that may be a client's. Lines wait for the end of their call, so that
-// they are compared with the payload, and written, outside of its budget.
+// they are compared with the payload, and written, outside of its budget. So do the reasons of conn:close(why), which are logged, too.
 #include "guard.h"
 
 #include <stdio.h>
@@ -11,6 +11,9 @@ enum { MAX_LOG_TEXT = 1024, MAX_LOG_FIELDS = 4096, LINES_KEPT = 16 * 1024 };
 typedef struct {
     shunt_log_level level;
     bool is_rules;
+    /// Its text is why the rule closes this client.
+    bool closes;
+    uint64_t client;
     size_t text, fields;
 } waiting_line;
 
@@ -21,16 +24,29 @@ static size_t fitting(const char *text, size_t count, size_t limit) {
     return count;
 }
 
-static void add_line(shunt_host *host, shunt_log_level level, bool is_rules, shunt_bytes text, shunt_bytes fields) {
+/// - Returns: false where there is no room.
+static bool keep_line(shunt_host *host, const waiting_line *line, shunt_bytes text, shunt_bytes fields) {
     shunt_buffer *lines = &host->lines;
     size_t before = lines->count;
     host->untidy = true;
-    waiting_line line = {level, is_rules, text.count, fields.count};
-    if (!shunt_buffer_append(lines, &line, sizeof line) || !shunt_buffer_append(lines, text.start, text.count)
-        || !shunt_buffer_append(lines, fields.start, fields.count)) {
-        lines->count = before;
-        host->lines_lost++;
+    if (shunt_buffer_append(lines, line, sizeof *line) && shunt_buffer_append(lines, text.start, text.count)
+        && shunt_buffer_append(lines, fields.start, fields.count)) {
+        return true;
     }
+    lines->count = before;
+    return false;
+}
+
+static void add_line(shunt_host *host, shunt_log_level level, bool is_rules, shunt_bytes text, shunt_bytes fields) {
+    waiting_line line = {.level = level, .is_rules = is_rules, .text = text.count, .fields = fields.count};
+    if (!keep_line(host, &line, text, fields)) { host->lines_lost++; }
+}
+
+void close_later(shunt_host *host, uint64_t id, shunt_bytes why) {
+    const shunt_callbacks *callbacks = &host->options.callbacks;
+    waiting_line line = {.is_rules = true, .closes = true, .client = id, .text = why.count};
+    if (keep_line(host, &line, why, (shunt_bytes){0})) { return; }
+    callbacks->close(callbacks->context, host->rule->index, id, (shunt_bytes){CLOSED_BY_RULE, sizeof CLOSED_BY_RULE - 1});
 }
 
 void log_notice(shunt_host *host, const char *text) {
@@ -80,6 +96,7 @@ static void write_line(const shunt_host *host, const shunt_rule *rule, payload_g
         text = guard_notice(guard);
         fields = (shunt_bytes){0};
     }
+    if (line->closes) { return callbacks->close(callbacks->context, rule->index, line->client, text); }
     callbacks->log(callbacks->context, line->level, name, text, fields);
 }
 
@@ -98,7 +115,7 @@ void log_flush(shunt_host *host, const shunt_rule *rule) {
     if (host->lines_lost > 0) {
         char text[256];
         int count = snprintf(text, sizeof text, "rule %s: %u lines of one call were not logged: too much at once", rule->name, host->lines_lost);
-        waiting_line line = {SHUNT_WARN, false, (size_t)count, 0};
+        waiting_line line = {.level = SHUNT_WARN, .text = (size_t)count};
         write_line(host, rule, NULL, &line, text);
         host->lines_lost = 0;
     }

@@ -35,7 +35,11 @@ void load_text(lua_State *L, shunt_bytes text, const char *name);
 void rethrow_kill(lua_State *L, shunt_host *host, int status);
 /// Says something about all rules, after the call.
 void log_notice(shunt_host *host, const char *text);
-/// Writes what the rule said in the call that has ended, without what repeats the payload.
+/// What conn:close() says without a reason.
+#define CLOSED_BY_RULE "closed by a rule"
+/// Closes a client after the call.
+void close_later(shunt_host *host, uint64_t id, shunt_bytes why);
+/// Writes what the rule said in the call that has ended, without what repeats the payload, and closes whom it closed.
 void log_flush(shunt_host *host, const shunt_rule *rule);
 void log_write(lua_State *L, shunt_log_level level, const char *text, size_t count, int fields);
 /// Pushes the text of a value. Where Lua would write an address, it pushes the name of the value's type.

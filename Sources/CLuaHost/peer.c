@@ -266,9 +266,9 @@ static int connection_close(lua_State *L) {
     connection_object *object = check_connection(L);
     shunt_host *host = host_of(L);
     shunt_bytes why;
-    why.start = luaL_optlstring(L, 2, "closed by a rule", &why.count);
+    why.start = luaL_optlstring(L, 2, CLOSED_BY_RULE, &why.count);
     if (why.count > MAX_WHY) { why.count = MAX_WHY; }
-    if (!is_apart(host)) { host->options.callbacks.close(host->options.callbacks.context, id_of(object), why); }
+    if (!is_apart(host)) { close_later(host, id_of(object), why); }
     return 0;
 }
 

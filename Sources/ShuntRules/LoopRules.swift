@@ -338,7 +338,8 @@ public final class LoopRules: RuleHooks {
 extension StandingVerdict {
     var verdict: shunt_verdict {
         switch decision {
-        case .send: targets.count == 1 ? SHUNT_VERDICT_ROUTE : SHUNT_VERDICT_FANOUT
+        case .send where targets.count > 1: SHUNT_VERDICT_FANOUT
+        case .send: targets.first?.topic == nil ? SHUNT_VERDICT_DONE : SHUNT_VERDICT_ROUTE
         case .drop: SHUNT_VERDICT_DROP
         case .reject: SHUNT_VERDICT_REJECT
         }
@@ -400,7 +401,11 @@ extension LoopRules: LuaHostOwner {
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func text(_ text: PeerText, of id: ConnectionID) -> String? { peers?.text(text, of: id) }
     func hasPeer(_ id: ConnectionID) -> Bool { peers?.hasPeer(id) ?? false }
-    func close(_ id: ConnectionID, why: String) { peers?.close(id, why: why) }
+    func close(_ id: ConnectionID, why: String, rule: Int) {
+        guard rules.indices.contains(rule) else { return }
+        let name = set.rules[rule].definition.name
+        peers?.close(id, why: secretTexts.hiding(why, of: name), by: name)
+    }
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool {
         rules.indices.contains(rule) && rules[rule].plugin.contains(text, searched: &searched)
     }

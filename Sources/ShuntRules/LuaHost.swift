@@ -13,7 +13,7 @@ protocol LuaHostOwner: AnyObject {
     func peer(_ id: ConnectionID) -> Peer?
     func text(_ text: PeerText, of id: ConnectionID) -> String?
     func hasPeer(_ id: ConnectionID) -> Bool
-    func close(_ id: ConnectionID, why: String)
+    func close(_ id: ConnectionID, why: String, rule: Int)
     /// Writes a user's sessions.
     /// - Returns: whether there are more.
     func findSessions(of uid: Bytes, _ record: UnsafeMutablePointer<shunt_buffer>) -> Bool
@@ -134,8 +134,8 @@ final class LuaHost {
             client.write(to: record, all: all)
             return true
         }
-        callbacks.close = { context, id, why in
-            hostOwner(context)?.close(ConnectionID(raw: id), why: String(why))
+        callbacks.close = { context, rule, id, why in
+            hostOwner(context)?.close(ConnectionID(raw: id), why: String(why), rule: Int(rule))
         }
         callbacks.sessions = { context, uid, record in
             guard let record, let owner = hostOwner(context) else { return false }

@@ -169,7 +169,7 @@ private final class RuleTestSession: LuaHostOwner {
     func failed(rule: Int, hook: shunt_hook, code: ErrorCode, message: String?) {}
     func log(_ entry: RuleLogEntry) { print(entry.text) }
     func peer(_ id: ConnectionID) -> Peer? { nil }
-    func close(_ id: ConnectionID, why: String) {}
+    func close(_ id: ConnectionID, why: String, rule: Int) {}
     func inflate(
         _ packed: Bytes, _ compression: PayloadCompression, limit: Int, check: @escaping () throws(ShuntError) -> Void
     ) throws(ShuntError) -> [UInt8] { [] }

@@ -38,7 +38,7 @@ final class TestClients: PeerDirectory {
     }
 
     func peer(_ id: ConnectionID) -> Peer? { clients[id] }
-    func close(_ id: ConnectionID, why: String) { closed = why }
+    func close(_ id: ConnectionID, why: String, by rule: String) { closed = why }
 }
 
 extension Peer.Will {

@@ -109,7 +109,7 @@ final class OneClient: PeerDirectory {
         id: ConnectionID(loop: 0, slot: 1, generation: 1), uid: "u1", device: "d1", protocolName: "exchange", address: "127.0.0.1:1",
         connectedAt: 0)
     func peer(_ id: ConnectionID) -> Peer? { client }
-    func close(_ id: ConnectionID, why: String) {}
+    func close(_ id: ConnectionID, why: String, by rule: String) {}
 }
 
 try RuleBenchmark().run(plugins: CommandLine.arguments.dropFirst().first ?? "plugins")

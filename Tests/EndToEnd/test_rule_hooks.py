@@ -121,6 +121,46 @@ def test_a_rule_chooses_the_member_of_a_group_on_whatever_loop(hooked, connect):
     eventually(lambda: worker.metrics().get(error) == 10, what="10 errors of on_select")
 
 
+ALWAYS = """
+local R = { priority = 1 }
+function R.on_message(msg) return route.always(route.done()) end
+function R.on_select(group, members) return members[#members] end
+return R
+"""
+
+
+def test_a_rule_chooses_members_where_a_standing_decision_ends_the_rules(hooked, connect, tmp_path):
+    write_rule(tmp_path / "plugins", "behind", 'local R = {} function R.on_message() counter("asked"):inc() end return R')
+    worker, _ = hooked(ALWAYS, **{"worker.loops": 1})
+    first, last = (connect(worker.exchange).subscribe("t", "g") for _ in range(2))
+    sender = connect(worker.exchange)
+    for number in range(10):
+        assert sender.message("t", str(number)).status == 200
+    eventually(lambda: len(first.inbox) + len(last.inbox) == 10, what="ten messages")
+    worker.wait_metric('shunt_rule_calls_total{rule="hooks",hook="on_select"}', 10)
+    worker.wait_metric('shunt_rule_verdicts_total{rule="hooks",hook="on_message",verdict="done"}', 10)
+    assert worker.metric('shunt_rule_calls_total{rule="hooks",hook="on_message"}') == 1
+    assert "shunt_rule_asked_total" not in worker.metrics()
+
+
+FILTERED = """
+local R = {}
+function R.on_deliver(push) return push:with { payload = push.payload .. " " .. json.encode(push.filter) } end
+return R
+"""
+
+
+def test_on_deliver_sees_a_broadcasts_filter_whatever_its_device_speaks(hooked, connect):
+    worker, mqtt = hooked(FILTERED)
+    device = mqtt("meter", user="ann")
+    device.subscribe("$shunt/notify", qos=1)
+    other = connect(worker.exchange).register("bob", "phone")
+    sender = connect(worker.exchange)
+    for uid, reads in (("ann", lambda: device.message().payload.decode()), ("bob", lambda: json.loads(other.receive(1)[0].value)["message"])):
+        assert sender.notify("hi", uid=uid).text == "1 matched, 1 sent, 0 not sent"
+        assert reads() == f'hi {{"uid":"{uid}"}}'
+
+
 DELAY = """
 local R = { match = { topic = "slow/#" }, on_error = "reject" }
 function R.on_message(msg)
@@ -280,6 +320,29 @@ def test_a_rule_sends_when_a_subscription_is_given_up(hooked, connect):
     meter.subscribe("c")
     meter.subscribe("c")
     assert watcher.receive(1)[0].text == "c"
+
+
+TWO_IN_ONE = """
+local R = {}
+function R.on_subscribe(sub) if sub.topic == "one" or sub.topic == "two" then return sub:with { topic = "both" } end end
+function R.on_unsubscribe(sub, ctx) ctx:emit(route.message { topic = "given-up", payload = sub.topic }) end
+return R
+"""
+
+
+@pytest.mark.parametrize("looks_up", [False, True])
+def test_on_unsubscribe_is_not_told_of_what_another_subscription_has_become_too(hooked, connect, looks_up):
+    worker, mqtt = hooked(TWO_IN_ONE, **({"rules.lookups.hooks.hosts": "127.0.0.1:1"} if looks_up else {}))
+    watcher, meter = connect(worker.exchange).subscribe("given-up"), mqtt("meter")
+    meter.subscribe("one")
+    for filter in ("two", "both", "two", "one"):
+        meter.subscribe(filter)
+    meter.unsubscribe("one", "two")
+    connect(worker.exchange).message("both", "still there")
+    assert meter.message().payload == b"still there"
+    assert not watcher.inbox
+    meter.unsubscribe("both")
+    assert watcher.receive(1)[0].text == "both"
 
 
 def test_the_rule_test_bench_has_what_is_sent_in_every_hook_without_a_message(tmp_path):

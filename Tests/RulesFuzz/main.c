@@ -149,7 +149,7 @@ static bool stands_in_rule(void *context, uint8_t rule, shunt_bytes text, size_t
     return text.count > 0 && (((const unsigned char *)text.start)[0] & 1) != 0;
 }
 
-static void close_peer(void *context, uint64_t id, shunt_bytes why) { (void)context, (void)id, (void)why; }
+static void close_peer(void *context, uint8_t rule, uint64_t id, shunt_bytes why) { (void)context, (void)rule, (void)id, (void)why; }
 
 static bool inflate(void *context, shunt_bytes packed, uint8_t compression, shunt_buffer *plain) {
     session *s = context;

@@ -41,7 +41,7 @@ final class Clients: PeerDirectory {
     var addresses: [ConnectionID: PeerAddress] = [:]
     func peer(_ id: ConnectionID) -> Peer? { known[id] }
     func address(of id: ConnectionID) -> PeerAddress? { addresses[id] }
-    func close(_ id: ConnectionID, why: String) { closed[id] = why }
+    func close(_ id: ConnectionID, why: String, by rule: String) { closed[id] = why }
     /// Messages that rules have failed on.
     var failed: [String] = []
     func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {

@@ -114,7 +114,8 @@ typedef struct {
     /// Writes what a client of MQTT has besides (`shunt_client_*`), its user properties and its will only where `all` is wanted; false once
     /// it has gone, or if it speaks another protocol.
     bool (*client)(void *context, uint64_t id, bool all, shunt_buffer *record);
-    void (*close)(void *context, uint64_t id, shunt_bytes why);
+    /// A rule closes a client. Not called inside Lua, but where there is no memory to wait for the end of the call.
+    void (*close)(void *context, uint8_t rule, uint64_t id, shunt_bytes why);
     /// Writes what the worker knows of a user: a `shunt_found_begin` each, then the lists of tags and alias. NULL: there is nobody.
     /// - Returns: whether there are more than it wrote.
     bool (*sessions)(void *context, shunt_bytes uid, shunt_buffer *record);

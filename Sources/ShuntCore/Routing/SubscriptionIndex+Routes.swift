@@ -24,11 +24,12 @@ extension SubscriptionIndex {
 
     /// Keeps the decisions of rules that hold for all messages of a route's topic, until the routes are forgotten. The router does not ask
     /// rules again that pass every message, and applies the standing decision of the first other rule without asking it.
-    public mutating func keep(_ outcome: MessageOutcome, for route: RouteReference) {
+    /// - Parameter rulesChoose: rules may choose members of groups: the topic stays one of rules, whatever these have decided.
+    public mutating func keep(_ outcome: MessageOutcome, for route: RouteReference, rulesChoose: Bool) {
         let at = Int(route.index)
         table.routes[at].rules = table.routes[at].rules.subtracting(outcome.passing)
         guard outcome.isStanding, let rule = outcome.rule, table.routes[at].rules.first == Int(rule) else { return }
-        if case .pass = outcome.verdict {
+        if case .pass = outcome.verdict, !rulesChoose {
             table.routes[at].rules = .none
         } else {
             table.routes[at].standing = StandingVerdict(outcome)

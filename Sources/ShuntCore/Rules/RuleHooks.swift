@@ -236,8 +236,9 @@ public protocol PeerDirectory: AnyObject {
     func hasPeer(_ id: ConnectionID) -> Bool
     /// The address of a client; nil once it has gone, or if it belongs to another loop.
     func address(of id: ConnectionID) -> PeerAddress?
-    /// `conn:close(why)`: asks for the connection to be closed at the end of the turn.
-    func close(_ id: ConnectionID, why: String)
+    /// `conn:close(why)` of a rule: asks for the connection to be closed at the end of the turn.
+    /// - Parameter why: may be logged.
+    func close(_ id: ConnectionID, why: String, by rule: String)
     /// A rule has failed on a message, which lives during the call.
     func failed(_ rule: String, _ code: ErrorCode, on message: MessageView)
 }

@@ -2,7 +2,7 @@
 /// until the rules change.
 public final class StandingVerdict {
     public enum Decision: Equatable, Sendable {
-        /// The message goes to these targets instead.
+        /// The message goes to these targets.
         case send
         case drop
         case reject(why: String)
@@ -33,7 +33,8 @@ public final class StandingVerdict {
     public convenience init?(_ outcome: MessageOutcome) {
         guard outcome.isStanding, let rule = outcome.rule else { return nil }
         switch outcome.verdict {
-        case .pass, .redirect: return nil
+        case .redirect: return nil
+        case .pass: self.init(rule: rule, .send, targets: [Target(topic: nil)])
         case .drop: self.init(rule: rule, .drop)
         case .reject: self.init(rule: rule, .reject(why: outcome.reason))
         case .send:

@@ -10,7 +10,9 @@ extension LoopEngine {
         switch error.code {
         case .accessBanned: noteRefused(connection, "banned")
         case .accessCredentials: noteRefused(connection, "anonymous")
-        case .ruleRejected: noteRefused(connection, hooks?.refusing.map { "rule \($0)" } ?? "rule")
+        case .ruleRejected:
+            let rule = rulesState.refusals[connection]?.rule ?? hooks?.refusing
+            noteRefused(connection, rule.map { "rule \($0)" } ?? "rule")
         default: break
         }
     }

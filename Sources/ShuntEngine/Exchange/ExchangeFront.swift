@@ -109,7 +109,7 @@ struct ExchangeFront {
         router.output.figures.otherRequests += 1
         router.output.figures.requestBytes += Int(frame.size)
         refuse(frame, error)
-        engine.close(client, error.code)
+        engine.shut(client, error.code, error.message)
         return bytes.count
     }
 

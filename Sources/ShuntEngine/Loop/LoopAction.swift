@@ -14,8 +14,8 @@ public enum LoopAction: Equatable, Sendable {
     case hand(ConnectionID, Stretch, HandOver)
     /// A message that a session has let go: with this packet identifier, and these lower bits of its first byte.
     case deliverStamped(ConnectionID, Stretch, PublishStamp)
-    /// From here on, what becomes of messages that are delivered is counted, until `endTally`.
-    case beginTally
+    /// From here on, what becomes of messages that are delivered is counted, until `endTally`: of a broadcast that came as this frame.
+    case beginTally(Stretch)
     /// Tell the engine what became of them: `tallied`.
     case endTally(BroadcastID)
     /// A request was served.

@@ -158,8 +158,11 @@ public final class LoopDriver {
             last = stretch
             if tally != nil { count(fate) }
         case .deliverStamped(let client, let stretch, let stamp): send(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
-        case .beginTally: tally = BroadcastTally()
+        case .beginTally(let frame):
+            tally = BroadcastTally()
+            engine.delivers(broadcast: frame)
         case .endTally(let broadcast):
+            engine.delivers(broadcast: .none)
             engine.tallied(broadcast, tally ?? BroadcastTally())
             tally = nil
         case .close(let client, let code): edge.close(client, code)

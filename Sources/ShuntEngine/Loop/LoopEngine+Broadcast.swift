@@ -77,16 +77,21 @@ extension LoopEngine {
             refuse(request.receipt, request.client, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the broadcast" : why))
         }
         // The first broadcast that replaces it is answered in its place.
-        var isAnswered = outcome != .send
+        var (isAnswered, sent) = (outcome != .send, [Sent]())
         for message in made {
             if message.kind == .broadcast, message.delay == nil, !isAnswered {
                 isAnswered = true
                 push(message, answering: request)
             } else {
-                send(message)
+                sent.append(send(message))
             }
         }
-        if !isAnswered { acknowledge(request.receipt, request.client) }
+        guard !isAnswered else { return }
+        if let error = refusal(after: sent) {
+            refuse(request.receipt, request.client, error)
+        } else {
+            acknowledge(request.receipt, request.client)
+        }
     }
 
     /// Sends the broadcast that a rule has made.
@@ -142,9 +147,9 @@ extension LoopEngine {
     func broadcast(_ id: BroadcastID, _ filter: DeviceFilter, frame: [UInt8]) {
         matching.removeAll(keepingCapacity: true)
         devices.matching(filter, into: &matching)
-        output.actions.append(.beginTally)
+        let stretch = matching.isEmpty ? .none : output.made.append(frame, .exchange)
+        output.actions.append(.beginTally(stretch))
         if !matching.isEmpty {
-            let stretch = output.made.append(frame, .exchange)
             var others: [Recipient] = []
             for recipient in matching {
                 guard clients[recipient.slot].protocolName == .exchange else {
@@ -171,6 +176,9 @@ extension LoopEngine {
             }
         }
     }
+
+    /// From here on a broadcast is delivered, which came as this frame.
+    public func delivers(broadcast frame: Stretch) { broadcastFrame = frame }
 
     /// What became of the part of a broadcast that was delivered here, or on another loop.
     public func tallied(_ id: BroadcastID, _ tally: BroadcastTally) {

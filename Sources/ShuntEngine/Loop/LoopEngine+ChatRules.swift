@@ -8,18 +8,37 @@ extension LoopEngine {
     func sendOthers() {
         let others = router.others
         router.others = []
-        for other in others { sendAllowed(other) }
+        for other in others { _ = sendAllowed(other) }
         giveRoomBack()
+    }
+
+    /// What has become of a message that a rule has made.
+    enum Sent {
+        /// Its sender may not send it, nor may the rule.
+        case denied
+        /// Nobody has subscribed its topic.
+        case toNobody
+        case out
     }
 
     /// Sends what a rule has made besides, or of a message of another kind, if the sender of what the rule has seen may send this, too. No rule
     /// sees it again.
-    func send(_ message: OwnedMessage) {
+    @discardableResult
+    func send(_ message: OwnedMessage) -> Sent {
         guard router.mayBeSent(message) else {
             router.settle(message.fate, .denied, .nobodySubscribed)
-            return giveRoomBack()
+            giveRoomBack()
+            return .denied
         }
-        sendAllowed(message)
+        return sendAllowed(message)
+    }
+
+    /// What a sender is told in place of whose message rules have sent others; nil: that it was taken.
+    func refusal(after sent: [Sent]) -> ShuntError? {
+        if sent.isEmpty || sent.contains(.out) { return nil }
+        guard sent.allSatisfy({ $0 == .denied }) else { return ShuntError(.topicNoSubscriber, "nobody has subscribed the topic") }
+        output.figures.rejected += 1
+        return ShuntError(.ruleRejected, TopicRouter.nothingLeft)
     }
 
     /// What was delayed and denied takes no room.
@@ -29,13 +48,17 @@ extension LoopEngine {
         tellDelayRoom()
     }
 
-    private func sendAllowed(_ message: OwnedMessage) {
-        if let delay = message.delay { return keep(message, for: delay) }
+    private func sendAllowed(_ message: OwnedMessage) -> Sent {
+        if let delay = message.delay {
+            keep(message, for: delay)
+            return .out
+        }
         switch message.kind {
-        case .topic: _ = router.publish(message)
+        case .topic: return router.publish(message) > 0 ? .out : .toNobody
         case .broadcast: push(message, answering: nil)
         case .chat: announce(message)
         }
+        return .out
     }
 
     func announce(_ message: OwnedMessage) {
@@ -128,12 +151,12 @@ extension LoopEngine {
             }
         }
         if verdict == .pass { handle(.request(request)) }
-        var isSaid = false
+        var (isSaid, sent) = (false, [Sent]())
         for message in made {
             var message = message
             message.isMembers = verdict == .send && staysInChat(message)
             guard message.isMembers, message.delay == nil else {
-                send(message)
+                sent.append(send(message))
                 continue
             }
             // What goes to the same chat is the member's: the first one is answered for all.
@@ -149,7 +172,12 @@ extension LoopEngine {
         }
         switch verdict {
         case .pass: break
-        case .send: if !isSaid { answer(.acknowledge(request.member.connection, request.receipt)) }
+        case .send where isSaid: break
+        case .send:
+            let error = refusal(after: sent)
+            answer(
+                error.map { .refuse(request.member.connection, request.receipt, $0) }
+                    ?? .acknowledge(request.member.connection, request.receipt))
         case .drop:
             output.figures.dropped += 1
             answer(.acknowledge(request.member.connection, request.receipt))

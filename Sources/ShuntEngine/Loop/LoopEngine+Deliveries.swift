@@ -75,12 +75,19 @@ extension LoopEngine {
         _ bytes: Bytes, _ form: WireForm, isOffered: Bool = false, _ body: (MessageView, Bytes) -> Result
     ) -> Result? {
         guard var message = WireEncoder.read(bytes, form) else { return nil }
-        guard message.kind == .broadcast, form == .exchange else { return body(message, .none) }
+        guard message.kind == .broadcast else { return body(message, .none) }
+        guard form == .exchange else { return body(message, isOffered ? deliveredFilter : .none) }
         let filter = message.payload
         return Self.withBytes(isOffered ? offeredText(of: filter) : Self.text(of: filter)) { text in
             (message.payload, message.format) = (text, .text)
             return body(message, filter)
         }
+    }
+
+    /// The filter of the broadcast that is being delivered, for devices that get only its text.
+    private var deliveredFilter: Bytes {
+        guard !broadcastFrame.isNone else { return .none }
+        return WireEncoder.read(output.made.bytes(of: broadcastFrame), .exchange)?.payload ?? .none
     }
 
     static func text(of filter: Bytes) -> String { (try? NotifyBody(decoding: filter))?.message ?? "" }

@@ -5,6 +5,8 @@ import ShuntCore
 struct RuleState {
     /// How fast clients may send, of those of whom a rule has said it.
     var paces: [ConnectionID: ClientPace] = [:]
+    /// Clients that rules have closed before they were let in: why, and the rule.
+    var refusals: [ConnectionID: (why: String, rule: String)] = [:]
     /// Messages that go out later.
     var delayed = Deadlines<DelayedMessage>()
     var delayedBytes = 0

@@ -53,6 +53,24 @@ extension LoopEngine: PeerDirectory {
         router.die(message, why: code.rawValue, rule: rule)
     }
 
-    /// A rule asks for it.
-    public func close(_ id: ConnectionID, why: String) { close(id, .ruleRejected) }
+    /// A rule closes a client, of whatever loop. One that is not in yet is refused, once all rules have decided about it.
+    public func close(_ id: ConnectionID, why: String, by rule: String) {
+        guard id.loop == loop else {
+            if Int(id.loop) < loops { output.tell(.close(id, why: why, rule: rule), loop: id.loop) }
+            return
+        }
+        guard let connection = connection(of: id), clients[connection.slot].state == .open else { return }
+        guard clients[connection.slot].isAdmitted else {
+            if rulesState.refusals[connection] == nil { rulesState.refusals[connection] = (why, rule) }
+            return
+        }
+        closeTexts[connection] = why
+        close(connection, .ruleRejected)
+    }
+
+    /// Why a rule has closed a client that is not in yet.
+    func refusalByRule(of connection: ConnectionID) -> ShuntError? {
+        guard !rulesState.refusals.isEmpty, let refusal = rulesState.refusals[connection] else { return nil }
+        return ShuntError(.ruleRejected, refusal.why)
+    }
 }

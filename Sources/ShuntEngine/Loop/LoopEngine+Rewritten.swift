@@ -30,6 +30,9 @@ struct RewrittenSubscriptions {
     /// Whether anything that the client has asked for has become this.
     func isStanding(_ name: SubscriptionName) -> Bool { asked[name] != nil }
 
+    /// Whether nothing else has become what this has become.
+    func isLast(_ request: SubscriptionName) -> Bool { standing[request].map { asked[$0]?.count == 1 } ?? true }
+
     mutating func note(_ request: SubscriptionName, became name: SubscriptionName) {
         giveUp(request)
         standing[request] = name
@@ -86,6 +89,11 @@ extension LoopEngine {
         guard let rewritten = clients[connection.slot].identity?.rewritten, !rewritten.isEmpty else { return isSubscribed(asked, connection) }
         let name = SubscriptionName(asked)
         return rewritten[name] != nil || !rewritten.isStanding(name) && isSubscribed(asked, connection)
+    }
+
+    /// Whether a subscription ends when a client gives up what it has asked for.
+    func isLast(_ asked: SubscriptionRequest, _ connection: ConnectionID) -> Bool {
+        clients[connection.slot].identity?.rewritten.isLast(SubscriptionName(asked)) ?? true
     }
 
     /// Gives up what a client has asked for.

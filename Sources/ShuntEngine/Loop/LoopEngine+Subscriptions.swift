@@ -55,7 +55,7 @@ extension LoopEngine {
             id: nextSubscription(), connection: subscriber, filter: request.topic, group: group, key: request.key, terms: terms)
         // Another one that the client has asked for is the same: the last terms count.
         let wasThere = !router.index.insert(subscription)
-        if wasThere, !remove(request, connection) || !router.index.insert(subscription) { return .known }
+        if wasThere, !remove(request, tellsRules: false, connection) || !router.index.insert(subscription) { return .known }
         note(asked, became: request, wasThere: wasThere, connection)
         clients[slot].subscriptions += 1
         noteClient(subscriber)

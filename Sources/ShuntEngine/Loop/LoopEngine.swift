@@ -56,6 +56,8 @@ public final class LoopEngine {
     /// Clients whose rules look something up, and what goes on then; what was decided for clients whose first frame comes again.
     var ruleWaits: [ConnectionID: RuleContinuation] = [:]
     var ruleOutcomes: [ConnectionID: WaitedOutcome] = [:]
+    /// Clients of MQTT that wait to be let in, by their identifiers.
+    var arrivals = Arrivals()
     /// Clients that show by AUTH who they are.
     var authentications: [ConnectionID: Authentication] = [:]
     /// Whom operators keep out.
@@ -75,6 +77,8 @@ public final class LoopEngine {
     var replaced = Stretch.none
     /// The broadcast that was offered last, its place and text, until `clear`.
     var broadcastText: (start: UnsafeRawPointer, count: Int, text: String)?
+    /// The frame of the broadcast that is being delivered.
+    var broadcastFrame = Stretch.none
     /// The chat message that was made last, until `clear`.
     var lastChatFrame: ChatFrame?
     /// A chat's sender that is connected to another loop, while rules look at what it sends.
@@ -186,6 +190,7 @@ public final class LoopEngine {
             }
         }
         if hasPaces { rulesState.paces[connection] = nil }
+        if !rulesState.refusals.isEmpty { rulesState.refusals[connection] = nil }
         if clients[slot].subscriptions > 0 {
             output.figures.subscriptions -= Int(clients[slot].subscriptions)
             router.index.removeAll(of: connection)
@@ -199,6 +204,7 @@ public final class LoopEngine {
         forgetSubscribes(of: connection)
         forgetAdmission(of: connection)
         forgetWait(of: connection)
+        if !arrivals.isEmpty, let identity = clients[slot].identity { arrivals.leave(connection, as: identity.device) }
         if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
@@ -273,33 +279,29 @@ public final class LoopEngine {
 
     private func reasonToRefuse(_ connection: ConnectionID, _ decided: ConnectOutcome?) -> ShuntError? {
         let slot = connection.slot
-        guard let hooks, let peer = peer(connection) else {
-            guard !clients[slot].needsName else { return Self.unknown }
-            if let error = refusal(of: connection) { return error }
-            clients[slot].isAdmitted = true
-            return nil
-        }
-        let outcome = decided ?? hooks.onConnect(peer, now: now)
-        sendEmitted(hooks)
-        switch outcome {
-        case .accept: break
-        case .waits:
-            beginWait(connection)
-            return nil
-        case .acceptAs(let uid, let tags, let alias, let terms):
-            if let until = terms.expiresAt, until <= now { return Self.over }
-            let identity = clients[slot].identity ?? Client.Identity()
-            if let uid { identity.uid = uid }
-            if let tags { identity.tags = tags }
-            if let alias { identity.alias = alias }
-            clients[slot].identity = identity
-            if let uid { name(connection, uid) }
-            if terms != ClientTerms() { settle(terms, connection) }
-        case .reject(let why): return ShuntError(.ruleRejected, why)
-        case .redirect(let worker): return ShuntError(.workerElsewhere, worker)
+        if let hooks, let peer = peer(connection) {
+            let outcome = decided ?? hooks.onConnect(peer, now: now)
+            sendEmitted(hooks)
+            switch outcome {
+            case .accept: break
+            case .waits:
+                beginWait(connection)
+                return nil
+            case .acceptAs(let uid, let tags, let alias, let terms):
+                if let until = terms.expiresAt, until <= now { return Self.over }
+                let identity = clients[slot].identity ?? Client.Identity()
+                if let uid { identity.uid = uid }
+                if let tags { identity.tags = tags }
+                if let alias { identity.alias = alias }
+                clients[slot].identity = identity
+                if let uid { name(connection, uid) }
+                if terms != ClientTerms() { settle(terms, connection) }
+            case .reject(let why): return ShuntError(.ruleRejected, why)
+            case .redirect(let worker): return ShuntError(.workerElsewhere, worker)
+            }
         }
         guard !clients[slot].needsName else { return Self.unknown }
-        if let error = refusal(of: connection) { return error }
+        if let error = refusal(of: connection) ?? refusalByRule(of: connection) { return error }
         clients[slot].isAdmitted = true
         return nil
     }
@@ -340,6 +342,7 @@ public final class LoopEngine {
         case .announced(let fate, let isOpen): announced(fate, isOpen)
         case .chat(let event, let peer): chat(event, peer: peer)
         case .chatAction(let action): carryOut(action)
+        case .close(let connection, let why, let rule): close(connection, why: why, by: rule)
         }
     }
 

@@ -25,6 +25,8 @@ public enum LoopLetter: Equatable, Sendable {
     case announced(fate: UInt32, isOpen: Bool)
     /// For the loop that a chat's member is connected to.
     case chatAction(ChatAction)
+    /// A rule closes a client of that loop.
+    case close(ConnectionID, why: String, rule: String)
 }
 
 extension LoopLetter {

@@ -267,6 +267,8 @@ extension LoopEngine {
         guard next.handOver.isShared || mayReceive(held.packet(next.held), held.form(next.held), session.identity) else {
             return held.release(next.held)
         }
+        var next = next
+        if router.looksAtDeliveries || router.looksAtAcks { next.held = aged(next.held, next.handOver) }
         guard let waiting = offered(next, session) else { return }
         guard let own = personal(waiting.held, waiting.handOver, session) else {
             output.figures.tooLarge += 1
@@ -298,9 +300,24 @@ extension LoopEngine {
 
     /// A held message as one client wants it: with the seconds that are left before it expires (MQTT-3.3.2-6).
     private func personal(_ number: UInt32, _ handOver: HandOver, _ session: MQTTSession) -> OwnPacket? {
-        let (packet, form, left) = (held.packet(number), held.form(number), held.expiresAt(number) - now)
-        let age = left < .infinity ? expiry(of: packet, form) &- UInt32(max(0, left.rounded(.up))) : 0
-        return personal(packet, form, handOver, session, age: age)
+        personal(held.packet(number), held.form(number), handOver, session, age: age(of: number))
+    }
+
+    /// Whole seconds that a message which expires has been held.
+    private func age(of number: UInt32) -> UInt32 {
+        let left = held.expiresAt(number) - now
+        guard left < .infinity else { return 0 }
+        return UInt32(max(0, (Double(expiry(of: held.packet(number), held.form(number))) - left).rounded(.down)))
+    }
+
+    /// Takes another message in the place of a held one that has waited: its bytes say how many seconds are left.
+    func aged(_ number: UInt32, _ handOver: HandOver) -> UInt32 {
+        let (age, form) = (age(of: number), WireForm.mqtt5.numbered)
+        guard age > 0, case .made(let packet)? = rewritten(held.packet(number), held.form(number), form, handOver, nil, age: age) else {
+            return number
+        }
+        defer { held.release(number) }
+        return packet.withUnsafeBytes { held.hold($0, form, expiry: expiry(of: $0, form), isShared: false, now: now) }
     }
 
     private func send(_ own: OwnPacket, of number: UInt32, _ stamp: PublishStamp, _ session: MQTTSession) {

@@ -253,16 +253,16 @@ extension LoopEngine {
     /// What a session keeps is given up. Messages of shared subscriptions go to another member, except those of QoS 2 that may have arrived
     /// (MQTT-4.8.2-5).
     private func giveUp(_ session: MQTTSession, why: UndeliveredReason, _ groups: Set<String>) {
-        var others: [(held: UInt32, handOver: HandOver)] = []
+        var others: [(held: UInt32, handOver: HandOver, mayHaveArrived: Bool)] = []
         for entry in session.window.all where entry.held != HeldMessages.none {
             if entry.handOver.isShared, entry.handOver.qos == .atLeastOnce {
-                others.append((entry.held, entry.handOver))
+                others.append((entry.held, entry.handOver, true))
             } else {
                 lose(entry.held, nil)
             }
         }
         for waiting in session.waiting.all {
-            if waiting.handOver.isShared { others.append((waiting.held, waiting.handOver)) } else { lose(waiting.held, why) }
+            if waiting.handOver.isShared { others.append((waiting.held, waiting.handOver, false)) } else { lose(waiting.held, why) }
         }
         output.figures.inflight -= session.window.count
         output.figures.waiting -= session.waiting.count
@@ -270,8 +270,15 @@ extension LoopEngine {
         session.waiting.removeAll()
         session.waitingBytes = 0
         for other in others {
-            redeliver(other.held, to: groups)
-            held.release(other.held)
+            // It expires as it would have for the member that has left (MQTT-3.3.2-5).
+            guard held.expiresAt(other.held) > now else {
+                output.figures.expiredInSessions += 1
+                lose(other.held, other.mayHaveArrived ? nil : .expired)
+                continue
+            }
+            let number = aged(other.held, other.handOver)
+            redeliver(number, to: groups)
+            held.release(number)
         }
     }
 

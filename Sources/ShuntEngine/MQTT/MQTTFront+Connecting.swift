@@ -42,11 +42,14 @@ extension MQTTFront {
         identity.device = greeting.clientID
         identity.authMethod = greeting.properties.authenticationMethod
         if let method = identity.authMethod, method != Self.tokenMethod || !engine.takesTokens(client) {
+            engine.arrivals.wait(client, as: greeting.clientID)
             authenticate(greeting, isAssigned: isAssigned, method: method)
             return true
         }
         switch engine.enter(client, { credentials(of: greeting, isAssigned: isAssigned) }) {
-        case .waits: return false
+        case .waits:
+            engine.arrivals.wait(client, as: greeting.clientID)
+            return false
         case .refused(let error): turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
         case .open: admit(greeting, identity, isAssigned: isAssigned)
         }
@@ -128,6 +131,7 @@ extension MQTTFront {
             return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
         }
         guard engine.isWaiting(client) else { return enter(greeting, identity, isAssigned: isAssigned) }
+        engine.arrivals.wait(client, as: greeting.clientID)
         engine.whenDecided(client) { [client] engine, outcome in
             MQTTFront(engine, client).ask(greeting, identity, isAssigned: isAssigned, outcome.connect)
         }
@@ -136,6 +140,10 @@ extension MQTTFront {
     /// The client is let in.
     private func enter(_ greeting: Connect, _ identity: Client.Identity, isAssigned: Bool) {
         let keepAlive = keepAlive(of: greeting)
+        guard !engine.arrivals.isOvertaken(client) else {
+            engine.clients[client.slot].isAdmitted = false
+            return turnAway(.clientIdentifierNotValid, .sessionReplaced, "another client of this identifier has come since")
+        }
         if let will = greeting.will {
             do throws(ShuntError) {
                 try demandPublishing(Array(will.topic.utf8), client)
@@ -152,6 +160,7 @@ extension MQTTFront {
             engine.clients[client.slot].isAdmitted = false
             return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
         }
+        engine.arrivals.enter(client, as: greeting.clientID)
         router.output.figures.mqttClients += 1
         settle(greeting)
         router.publisher = engine.subscriber(of: client)

@@ -73,11 +73,12 @@ extension MQTTFront {
     /// What the rules have sent goes out first, whatever becomes of the client.
     private func decided(by hooks: any RuleHooks, _ outcome: AuthOutcome) {
         engine.sendEmitted(hooks)
+        if let error = engine.refusalByRule(of: client) { return failed(.notAuthorized, error.code, error.message) }
         decided(outcome)
     }
 
     private func decided(_ outcome: AuthOutcome) {
-        guard let state = engine.authentications[client] else { return }
+        guard let state = engine.authentications[client], engine.clients[client.slot].state == .open else { return }
         switch outcome {
         case .unknown: failed(.badAuthenticationMethod, .requestUnsupported, "no rule knows this authentication method")
         case .reject(let why): failed(.notAuthorized, .ruleRejected, why)

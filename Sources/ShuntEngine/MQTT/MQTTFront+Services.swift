@@ -288,7 +288,7 @@ extension ReasonCode {
     init(refusingMessage code: ErrorCode) {
         self =
             switch code {
-            case .deviceNone: .noMatchingSubscribers
+            case .deviceNone, .topicNoSubscriber: .noMatchingSubscribers
             case .ruleRejected, .chatNotMember: .notAuthorized
             case .memoryLimit: .quotaExceeded
             case .filterInvalid, .payloadInvalid, .requestInvalid, .deviceInvalid: .payloadFormatInvalid

@@ -87,7 +87,7 @@ extension MQTTFront {
         }
         let before = request
         let isKnown = engine.hasAsked(for: before, client)
-        if isKnown, decided == nil { engine.tellUnsubscribed(engine.standing(before, client), client) }
+        if isKnown, decided == nil, engine.isLast(before, client) { engine.tellUnsubscribed(engine.standing(before, client), client) }
         do throws(ShuntError) {
             return (try engine.subscribe(&request, terms: terms, decided: decided, replacing: isKnown ? before : nil, client), isKnown)
         } catch {

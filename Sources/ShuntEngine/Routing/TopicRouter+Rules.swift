@@ -66,7 +66,7 @@ extension TopicRouter {
     func carryOut(
         _ outcome: MessageOutcome, _ publication: Publication, _ route: RouteReference, excluded: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
-        if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route) }
+        if outcome.isStanding || !outcome.passing.isEmpty { index.keep(outcome, for: route, rulesChoose: asksGroups) }
         if outcome.verdict == .pass, outcome.messages.isEmpty { return .delivered(deliverOrNote(publication, route)) }
         if outcome.verdict == .send, outcome.messages.count == 1,
             let count = single(outcome.messages[0], publication, route, excluded)

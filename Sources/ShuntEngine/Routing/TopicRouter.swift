@@ -258,8 +258,11 @@ public final class TopicRouter {
     @inline(__always)
     func afterRights(_ outcome: PublishOutcome) -> PublishOutcome {
         guard deniedOfMessage > 0, !isSomethingLeft, case .delivered(0) = outcome else { return outcome }
-        return .rejected(why: "the sender may not send what a rule makes of the message")
+        return .rejected(why: Self.nothingLeft)
     }
+
+    /// What a sender is told who may send nothing of what rules have made.
+    static let nothingLeft = "the sender may not send what a rule makes of the message"
 
     /// Rules are to see something that a client sent. All calls that it causes have a budget together; those of one read have a limit too,
     /// after which the rest of the read waits.

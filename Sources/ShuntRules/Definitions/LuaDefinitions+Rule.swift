@@ -53,7 +53,8 @@ extension LuaDefinitions {
             hook("on_deliver", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "Once for each recipient of a message."),
             hook(
                 "on_undelivered",
-                "msg: shunt.Message, why: \(texts("no subscriber", "no device", "too many hops", "queue full", "gone", "expired")), "
+                "msg: shunt.Message, "
+                    + "why: \(texts("no subscriber", "no device", "too many hops", "queue full", "gone", "session ended", "expired")), "
                     + "ctx: shunt.Context",
                 "",
                 "A message has not reached anybody, or a recipient."),
@@ -139,7 +140,7 @@ extension LuaDefinitions {
             Field("attributes", "table<string, string>", "Texts that rules have given it."),
         ],
         methods: [
-            Function("close", ["why?: string"], [], "Closes its connection at the end of the turn."),
+            Function("close", ["why?: string"], [], "Closes its connection at the end of the turn; before it is let in, refuses it."),
             Function(
                 "with",
                 [

@@ -427,5 +427,5 @@ final class ObservedClients: PeerDirectory {
     func peer(_ id: ConnectionID) -> Peer? { sender?.id == id ? sender : others?.peer(id) }
     func hasPeer(_ id: ConnectionID) -> Bool { sender?.id == id || others?.hasPeer(id) == true }
 
-    func close(_ id: ConnectionID, why: String) { closed = why }
+    func close(_ id: ConnectionID, why: String, by rule: String) { closed = why }
 }

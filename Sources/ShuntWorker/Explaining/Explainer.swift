@@ -274,5 +274,5 @@ private final class ImaginarySender: PeerDirectory {
 
     func peer(_ id: ConnectionID) -> Peer? { id == self.id ? own : others[id] }
     /// Nobody is there to be closed.
-    func close(_ id: ConnectionID, why: String) {}
+    func close(_ id: ConnectionID, why: String, by rule: String) {}
 }

@@ -318,3 +318,23 @@ def test_a_device_of_mqtt_registers_with_what_its_rule_has_found(asking, connect
     for one, tag in [(by_subscription, "tag-of-ada"), (by_message, "tag-of-bob")]:
         assert connect(worker.exchange).notify(f"to {tag}", match_tags=[tag]).status == 200
         assert f"to {tag}".encode() in one.message().payload
+
+
+@pytest.mark.parametrize("slower", [0, 1])
+def test_of_two_clients_of_one_identifier_the_one_that_came_last_stays(asking, slower):
+    """Whichever of their look-ups ends first."""
+    worker = asking(
+        'local R = {} function R.on_connect(conn) http.get("$URL/" .. conn.props.after) end return R',
+        lambda _, target, __: (float(target[1:]), 200, b""))
+    came = []
+    for number in range(2):
+        made = client(worker)
+        made.send(packets.connect(5, "twice", clean=False, more=[("session_expiry", 60), ("user", ("after", "0.8" if number == slower else "0.4"))]))
+        came.append(made)
+        time.sleep(0.1)
+    first, last = came
+    assert last.wait(packets.CONNACK).reason == 0
+    assert first.next().reason == (0x85 if slower == 0 else 0)
+    assert first.ended() == (None if slower == 0 else 0x8E)
+    assert last.subscribe("t") == [0]
+    last.ping()

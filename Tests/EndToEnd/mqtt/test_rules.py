@@ -1,5 +1,7 @@
 """What rules decide about MQTT's messages, and how its clients are told. Of Shunt alone."""
 
+import time
+
 import pytest
 
 from mqtt import brokers, packets
@@ -133,3 +135,61 @@ def test_a_rule_makes_none_of_the_workers_own_topics_of_a_filter(rewriting, filt
     answer = client.next()
     assert answer.reasons == [0x87]
     assert answer.get("reason_string").startswith("rule others makes '$")
+
+
+REDACTION = """
+local R = {}
+function R.on_deliver(msg)
+  local props = msg.props
+  props.secret = false
+  return msg:with { key = msg.key, props = props }
+end
+return R
+"""
+
+
+def test_on_deliver_gives_properties_back_with_the_key_among_them(shunt, tmp_path):
+    folder = write_rule(tmp_path / "rules", "redaction", REDACTION)
+    broker = brokers.shunt(shunt, **{"rules.directory": str(folder), "rules.enabled": "all"})
+    reader, writer = (shunt.closing(Client(broker.address, V5)) for _ in range(2))
+    reader.connect("reader")
+    writer.connect("writer")
+    reader.subscribe("t")
+    for pairs in ([("a", "1")], [("key", "k"), ("a", "1")], [("a", "1"), ("key", "k"), ("key", "l")]):
+        writer.publish("t", b"x", more=[("user", ("secret", "s")), *(("user", pair) for pair in pairs)])
+        assert reader.message().all("user") == pairs
+
+
+EXPIRING = """
+local R = {}
+function R.on_deliver(msg)
+  if msg.topic == "changed" then return msg:with { payload = tostring(msg.expiry) } end
+end
+function R.on_acked(msg, conn) counter("acked", { topic = msg.topic, fresh = msg.expiry > 28 }):inc() end
+return R
+"""
+
+
+def test_rules_see_the_seconds_that_a_message_has_left_and_give_it_no_more(shunt, tmp_path):
+    folder = write_rule(tmp_path / "rules", "expiring", EXPIRING)
+    broker = brokers.shunt(shunt, **{"rules.directory": str(folder), "rules.enabled": "all"})
+    topics = ("changed", "same")
+
+    def connect(id, **more) -> Client:
+        made = shunt.closing(Client(broker.address, V5))
+        made.connect(id, **more)
+        return made
+
+    session = {"clean": False, "more": {"session_expiry": 100}}
+    reader, writer = connect("reader", **session), connect("writer")
+    reader.subscribe(*topics, qos=1)
+    reader.leave()
+    for topic in topics:
+        writer.publish(topic, b"x", 1, more={"message_expiry": 30})
+    time.sleep(2.5)
+    came = {made.topic: made for made in connect("reader", **session).messages(2)}
+    for topic in topics:
+        assert 20 < came[topic].get("message_expiry") <= 28
+    assert came["changed"].payload == str(came["changed"].get("message_expiry")).encode()
+    for topic in topics:
+        broker.process.wait_metric(f'shunt_rule_acked_total{{rule="expiring",fresh="false",topic="{topic}"}}', 1)

@@ -255,4 +255,39 @@ struct MQTT5Tests {
         #expect(second.messages() == ["a: one"])
         #expect(worker.engines[0].held.count == 0 || worker.engines[0].output.figures.inflight == 1)
     }
+
+    @Test("What a member leaves to another one expires as it would have, and says the seconds that are left (MQTT-3.3.2-5, MQTT-3.3.2-6)")
+    func sharedExpiring() {
+        let (first, producer) = (client("first"), client("producer"))
+        _ = first.subscribe("$share/g/a", qos: .atLeastOnce)
+        for expiry in [10, 2] as [UInt32] {
+            var properties = Properties.none
+            properties.messageExpiry = expiry
+            producer.publish("a", "\(expiry)", qos: .atLeastOnce, properties)
+        }
+        #expect(first.deliveries().map(\.payload) == ["10", "2"])
+        let second = client("second")
+        _ = second.subscribe("$share/g/a", qos: .atLeastOnce)
+        worker.now += 4
+        first.vanish()
+        let deliveries = second.deliveries()
+        #expect(deliveries.map(\.payload) == ["10"])
+        #expect(deliveries.map(\.properties.messageExpiry) == [6])
+    }
+
+    @Test("A message that waits for a client and goes out in the same moment has all its seconds left")
+    func expiringAtOnce() {
+        let (consumer, producer) = (client("consumer") { $0.properties.receiveMaximum = 1 }, client("producer"))
+        worker.now = 1_800_000_000.3
+        _ = consumer.subscribe("a", qos: .atLeastOnce)
+        for number in 1...9 {
+            var properties = Properties.none
+            properties.messageExpiry = UInt32(number * 10)
+            producer.publish("a", "\(number)", qos: .atLeastOnce, properties)
+        }
+        for number in 1...9 {
+            #expect(consumer.deliveries().map(\.properties.messageExpiry) == [UInt32(number * 10)])
+            consumer.acknowledge(.publishAcknowledgement, UInt16(number))
+        }
+    }
 }
