@@ -6,6 +6,8 @@ struct LuaAssignments {
     private(set) var values: [ObjectIdentifier: [LuaExpression?]] = [:]
     /// Elements of lists: `list[#list + 1] = x`, `table.insert(list, x)`.
     private(set) var elements: [ObjectIdentifier: [LuaExpression]] = [:]
+    /// Variables that are nil where they are declared.
+    private(set) var undefined: Set<ObjectIdentifier> = []
     /// Fields that are set by their names: `changes.payload = x`.
     private(set) var fields: [ObjectIdentifier: Set<String>] = [:]
     /// The functions that local variables hold for good.

@@ -9,6 +9,73 @@ struct RuleCheckContentTests {
         "local R = { match = { \(match) } }\n\(before)\nfunction R.on_message(msg)\n\(body)\nend\n\(more)\nreturn R"
     }
 
+    // MARK: payloads in the log
+
+    @Test(
+        "a payload that goes to the log is found, also where a local holds it",
+        arguments: [
+            "log.info(msg.payload)", "log.info('got ' .. msg.payload)", "print(msg.payload)", "log.info('x', { body = msg.payload })",
+            "local body = msg.payload log.info(body)", "local order = msg:json() log.info('x', { order = order })",
+            "log.info(msg:json().id)", "log.info('id ' .. tostring((msg:json() or {}).id))", "log.info(('got %s'):format(msg.payload))",
+            "log.info(string.format('got %s', msg.payload))", "log.info(msg.key or msg.payload)", "log.info(json.encode(msg:json()))",
+            "local info = log.info info(msg.payload)", "log.info(msg:cbor())",
+        ])
+    func payloads(body: String) throws {
+        #expect(try lintDetails(Self.rule(body)).map(\.kind) == [.payload])
+    }
+
+    @Test(
+        "what tells little of a payload may go to the log",
+        arguments: [
+            "log.info(msg.payload == 'x' and 'yes' or 'no')", "log.info('x', { ok = msg:json() ~= nil })", "log.info(#msg.payload)",
+            "log.info(type(msg:json()))", "log.info(hash.sha256(msg.payload))", "log.info(msg.payload:find('x') or 0)",
+            "log.info(tostring(re.test(msg.payload, 'x')))", "local order = msg:json() log.info(order.id)",
+            "log.info(msg.payload and 'some' or 'none')", "log.info(#msg.payload > 10 and 'long' or 'short')", "log.info(msg.topic)",
+        ])
+    func littleOfPayloads(body: String) throws {
+        #expect(try lintDetails(Self.rule(body)) == [])
+    }
+
+    // MARK: tables that grow
+
+    @Test(
+        "a table that only grows is found",
+        arguments: [
+            "seen[msg.key] = true", "seen[msg.topic] = msg.payload", "seen[msg.sender.uid] = msg.qos", "local k = msg.key seen[k] = true",
+            "seen[msg.topic] = true table.remove(seen, 1)", "for k in pairs(seen) do log.info(k) end seen[msg.topic] = true",
+            "if #msg.payload > 5 then seen[msg.topic] = true end",
+        ])
+    func growing(body: String) throws {
+        #expect(try lintDetails(Self.rule(body, before: "local seen = {}")).map(\.kind) == [.growth])
+    }
+
+    @Test(
+        "a table that loses keys, or whose size is looked at, is not",
+        arguments: [
+            ("local n = (seen[msg.key] or 1) - 1 seen[msg.key] = n > 0 and n or nil", "local seen = {}"),
+            ("if size < 100 then seen[msg.topic] = true size = size + 1 end", "local seen, size = {}, 0"),
+            ("if size >= 100 then return end seen[msg.topic] = true size = size + 1", "local seen, size = {}, 0"),
+            ("if state.size < 100 then seen[msg.topic] = true state.size = state.size + 1 end", "local seen, state = {}, { size = 0 }"),
+            ("if count(seen) < 100 then seen[msg.topic] = true end", "local seen = {}\nlocal function count(t) return #t end"),
+            ("seen[msg.topic] = { msg.qos }", "local seen = setmetatable({}, { __mode = 'v' })"),
+            ("seen[msg.topic] = true rawset(seen, 'x', nil)", "local seen = {}"),
+            ("seen[msg.topic] = true prune(seen)", "local seen = {}\nlocal function prune(t) for k in pairs(t) do t[k] = nil end end"),
+            ("local t = seen t[msg.key] = nil seen[msg.topic] = true", "local seen = {}"),
+            ("local n if msg.key then n = 1 end seen[msg.topic] = n", "local seen = {}"),
+            ("seen[msg.topic] = next_of(msg.key)", "local seen = {}\nlocal function next_of(k) if k then return 1 end end"),
+        ])
+    func bounded(body: String, before: String) throws {
+        #expect(try lintDetails(Self.rule(body, before: before)) == [])
+    }
+
+    @Test("where match names topics, there are no more keys than these")
+    func fewTopics() throws {
+        let body = "seen[msg.topic] = true"
+        #expect(try lintDetails(Self.rule(body, before: "local seen = {}", match: "topic = { 'a/b', 'a/c' }")) == [])
+        #expect(try lintDetails(Self.rule(body, before: "local seen = {}", match: "topic = { 'a/b', 'a/#' }")).contains { $0.kind == .growth })
+        #expect(try lintDetails(Self.rule("seen[msg.key] = 1", before: "local seen = {}", match: "topic = 'a/b'")).map(\.kind) == [.growth])
+    }
+
     // MARK: names
 
     @Test("what a file adds to a library is there, and what it says of its globals is believed")
