@@ -53,14 +53,19 @@ extension LintFile {
                 found.append((.hook, offset, "on_register can't change the uid", "conn:with { tags = …, alias = … }"))
             }
         }
-        let context = Self.silent.contains(hook.name) ? Self.context(of: function, hook.name) : nil
+        let context = Self.context(of: function, hook.name)
+        let isAboutMessage = RuleVocabulary.hookParameters[hook.name]?.contains("shunt.Message") == true
         walker.expression = { expression, _ in
             if let context, case .suffixed(let base, let suffixes) = expression.kind, case .name(let name) = base.kind, name.variable === context,
-                case .method("emit", _)? = suffixes.first?.kind
+                case .method("emit", let arguments)? = suffixes.first?.kind
             {
-                found.append(
-                    (.hook, suffixes[0].offset, "ctx:emit can't be called in \(hook.name), to which what it sends would come back", "in another hook")
-                )
+                if Self.silent.contains(hook.name) {
+                    let text = "ctx:emit can't be called in \(hook.name), to which what it sends would come back"
+                    found.append((.hook, suffixes[0].offset, text, "in another hook"))
+                } else if !isAboutMessage, let value = arguments.first, let (verdict, offset) = Self.withoutMessage(value) {
+                    let text = "\(hook.name) has no message that route.\(verdict) could send"
+                    found.append((.arguments, offset, text, "give it one, as in route.to(topic, route.message { payload = text })"))
+                }
             }
             guard !Self.looking.contains(hook.name), let (what, offset) = Self.lookup(expression) else { return }
             found.append(
@@ -73,6 +78,21 @@ extension LintFile {
     private static func mayReturn(_ verdict: String, _ hook: String) -> Bool {
         if let hooks = own[verdict], !hooks.contains(hook) { return false }
         return RuleVocabulary.libraries["route"]?.functions.contains { $0.name == verdict } != true || verdicts[hook]?.contains(verdict) ?? true
+    }
+
+    /// Of what is to be sent, a verdict that is about the call's message, as it is given none.
+    private static func withoutMessage(_ value: LuaExpression) -> (String, Int)? {
+        guard let (name, arguments) = RuleEffects.verdict(value) else { return nil }
+        switch (name, arguments.last?.kind) {
+        case ("fanout", .table(let fields)?): return fields.lazy.compactMap { withoutMessage($0.value) }.first
+        case ("to", _), ("push", _), ("chat", _), ("delay", _):
+            if arguments.count > 1 { return name == "delay" ? withoutMessage(arguments[1]) : nil }
+            // A call may give two values.
+            if case .suffixed(_, let suffixes)? = arguments.last?.kind, suffixes.last?.isCall == true { return nil }
+            if case .varargs? = arguments.last?.kind { return nil }
+            return arguments.isEmpty ? nil : (name, value.offset)
+        default: return nil
+        }
     }
 
     /// Of `route.drop("no")` the name, and where it stands.

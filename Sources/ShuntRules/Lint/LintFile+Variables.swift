@@ -105,6 +105,8 @@ extension LuaStatement {
         switch kind {
         case .returned: true
         case .block(let block): block.alwaysReturns
+        case .loop(let condition, let block): condition.isConstant(true) && !block.leavesLoop
+        case .repeated(let block, let condition): condition.isConstant(false) && !block.leavesLoop
         case .choice(let cases, let otherwise?, _): otherwise.alwaysReturns && cases.allSatisfy(\.block.alwaysReturns)
         case .call(let call):
             if case .suffixed(let base, let suffixes) = call.kind, case .name(let name) = base.kind, name.variable == nil, name.text == "error" {
@@ -119,4 +121,35 @@ extension LuaStatement {
 
 extension LuaBlock {
     var alwaysReturns: Bool { statements.last?.alwaysReturns ?? false }
+
+    /// Whether what follows a loop with this body may be reached other than by its condition.
+    fileprivate var leavesLoop: Bool {
+        statements.contains { one in
+            switch one.kind {
+            case .broken, .jump: true
+            case .block(let block): block.leavesLoop
+            case .choice(let cases, let otherwise, _): cases.contains { $0.block.leavesLoop } || otherwise?.leavesLoop == true
+            case .loop(_, let block), .repeated(let block, _), .numeric(_, _, let block), .generic(_, _, let block): block.jumps
+            default: false
+            }
+        }
+    }
+
+    private var jumps: Bool {
+        var found = false
+        var walker = LintWalker()
+        walker.statement = { one, depth in if depth == 0, case .jump = one.kind { found = true } }
+        walker.walk(self)
+        return found
+    }
+}
+
+extension LuaExpression {
+    fileprivate func isConstant(_ isTrue: Bool) -> Bool {
+        switch kind {
+        case .boolean(isTrue): true
+        case .parenthesis(let inner): inner.isConstant(isTrue)
+        default: false
+        }
+    }
 }

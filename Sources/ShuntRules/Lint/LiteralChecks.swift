@@ -153,6 +153,11 @@ enum LiteralChecks {
         return Problem(offset: offset, message: "\(what): \"\(shown)\" is no topic filter", help: filterHelp)
     }
 
+    /// What a hook is to return, in a word.
+    static func result(of types: [String]) -> String {
+        types.contains("shunt.Verdict") ? "verdict" : types.contains("shunt.Member") ? "member" : "table"
+    }
+
     /// What a hook returns, if that is written out and no verdict.
     static func problem(returned value: LuaExpression, by hook: String) -> Problem? {
         guard let types = RuleVocabulary.hookResults[hook], let literal = Literal(value), !literal.fits(types) else { return nil }
@@ -162,6 +167,6 @@ enum LiteralChecks {
         {
             help = "did you mean route.\(near)(…)? \(help)"
         }
-        return Problem(offset: value.offset, message: "\(hook) returns \(literal.shown), which is no verdict", help: help)
+        return Problem(offset: value.offset, message: "\(hook) returns \(literal.shown), which is no \(result(of: types))", help: help)
     }
 }

@@ -91,3 +91,21 @@ enum RePattern {
         }
     }
 }
+
+/// What a worker refuses in a format of `string.format`.
+enum LuaFormat {
+    static let known = "%c %d %i %o %x %X %a %e %f %g %s %%"
+
+    /// What is wrong with it; nil where it is right.
+    static func fault(of format: String) -> String? {
+        var rest = Substring(format)
+        while let start = rest.firstIndex(of: "%") {
+            rest = rest[start...].dropFirst()
+            rest = rest.drop { "-+ #0".contains($0) }.drop { $0.isASCII && $0.isNumber }
+            if rest.first == "." { rest = rest.dropFirst().drop { $0.isASCII && $0.isNumber } }
+            guard let sign = rest.popFirst() else { return "it ends with '%'" }
+            guard "cdioxXaAeEfgGs%".contains(sign) else { return "there is no %\(PrintableText.of(String(sign)))" }
+        }
+        return nil
+    }
+}

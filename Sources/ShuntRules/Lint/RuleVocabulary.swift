@@ -93,11 +93,12 @@ enum RuleVocabulary {
 
     static func plain(_ name: String) -> String { name.hasSuffix("?") ? String(name.dropLast()) : name }
 
-    /// Of `shunt.Client?` the class.
+    /// Of `shunt.Client?` the class, of `shunt.Member[] members` the list; empty where it may be one of several.
     static func type(_ text: String) -> String {
         if texts(of: text) != nil { return "string" }
-        let name = text.drop { $0 == " " }.prefix { $0.isLetter || $0 == "." || $0 == "_" }
-        let rest = text.drop { $0 == " " }.dropFirst(name.count)
+        var name = text.drop { $0 == " " }.prefix { $0.isLetter || $0 == "." || $0 == "_" }
+        var rest = text.drop { $0 == " " }.dropFirst(name.count)
+        if !name.isEmpty, rest.hasPrefix("[]") { (name, rest) = (name + "[]", rest.dropFirst(2)) }
         return rest.isEmpty || rest == "?" || rest.hasPrefix(" ") || rest.hasPrefix("? ") ? String(name) : ""
     }
 

@@ -43,7 +43,7 @@ extension ShapeChecks {
             ["string", "number", "integer", "boolean"].contains(type)
         else { return }
         file.find(
-            .error, .arguments, value.offset, "\(function) is given a \(Self.shown(type))",
+            .error, .arguments, value.offset, "\(function) is given \(Self.one(type))",
             help: type == "string" ? "a table, such as msg:json() makes of a payload" : "a table")
     }
 
@@ -51,9 +51,10 @@ extension ShapeChecks {
     private mutating func checkTexts(_ library: String, _ name: String, _ arguments: [LuaExpression], at offset: Int) {
         if library == "string" {
             if let value = arguments.first, let type = type(of: value), Self.objects.contains(type) || type == "table", name != "char" {
-                file.find(.error, .arguments, value.offset, "string.\(name) is given a \(Self.shown(type))", help: "a text, such as msg.payload")
+                file.find(.error, .arguments, value.offset, "string.\(name) is given \(Self.one(type))", help: "a text, such as msg.payload")
             }
             checkPattern(name, arguments, from: 1, at: offset)
+            if name == "format", let format = arguments.first { checkFormat(format) }
         }
         if library == "re", !file.isTest { checkOrder(arguments, "re.\(name)(text, pattern…)", isSwapped: { _ in false }) }
         guard library == "re", arguments.count > 1, case .text(let pattern) = arguments[1].kind, let why = RePattern.fault(of: pattern) else {
@@ -72,6 +73,17 @@ extension ShapeChecks {
         file.find(
             .error, .arguments, arguments[from].offset, "\(name): the pattern \(why)",
             help: "% before a sign takes it as it is" + (name == "find" ? "; so does find(text, part, 1, true) with all of them" : ""))
+    }
+
+    /// A format of `string.format` that is written out.
+    mutating func checkFormat(_ value: LuaExpression) {
+        switch value.kind {
+        case .parenthesis(let inner): checkFormat(inner)
+        case .text(let text):
+            guard let why = LuaFormat.fault(of: text) else { return }
+            file.find(.error, .arguments, value.offset, "format: \(why)", help: "there are " + LuaFormat.known)
+        default: break
+        }
     }
 
     /// The keys of tables that are written out as arguments, and values that are.
@@ -175,7 +187,7 @@ extension ShapeChecks {
         case "string": return wanted.contains { $0 == "number" || $0 == "integer" || $0.hasPrefix("\"") }
         case "number", "integer": return wanted.contains { $0 == "number" || $0 == "integer" || $0 == "string" || Int($0) != nil }
         case "boolean": return wanted.contains { $0 == "true" || $0 == "false" }
-        case "table":
+        case _ where given == "table" || given.hasSuffix("[]"):
             return wanted.contains { $0 == "table" || $0.hasPrefix("{") || $0.hasPrefix("table<") || $0.hasSuffix("[]") || $0 == "shunt.Filter" }
         default: return !Self.objects.contains(given)
         }
@@ -189,7 +201,7 @@ extension ShapeChecks {
         let types = LiteralChecks.union(type)
         if LiteralChecks.Literal(value) == nil, let given = self.type(of: value), !fits(given, types) {
             let help = name == "payload" ? "a text, such as json.encode makes of a table" : LiteralChecks.told(types)
-            file.find(.error, .arguments, value.offset, "\(what): \(name) is a \(Self.shown(given))", help: help)
+            file.find(.error, .arguments, value.offset, "\(what): \(name) is \(Self.one(given))", help: help)
         }
         guard case .table(let fields) = value.kind, type.contains("shunt."), let list = types.first(where: { $0.hasSuffix("[]") }) else { return }
         let elements = LiteralChecks.union(list.dropLast(2).drop { $0 == "(" || $0 == " " }.prefix { $0 != ")" })
@@ -198,7 +210,7 @@ extension ShapeChecks {
             let literal = LiteralChecks.Literal(field.value)
             let isRight = literal.map { $0.fits(elements) } ?? self.type(of: field.value).map { fits($0, elements) } ?? true
             guard !isRight else { continue }
-            let shown = literal?.shown ?? self.type(of: field.value).map { "a \(Self.shown($0))" } ?? "a value"
+            let shown = literal?.shown ?? self.type(of: field.value).map(Self.one) ?? "a value"
             file.find(.error, .arguments, field.offset, "\(what): an element is \(shown)", help: LiteralChecks.told(elements))
         }
     }

@@ -5,10 +5,14 @@ import ShuntCore
 extension ShapeChecks {
     mutating func checkComparisons(_ all: [LuaExpression]) {
         for one in all {
-            guard case .operations(let first, let rest) = one.kind, let sign = rest.first?.sign, sign == "==" || sign == "~=",
+            guard case .operations(let first, let rest) = one.kind, let sign = rest.first?.sign, Self.comparing.contains(sign),
                 // What binds less may follow; `a == b == c` compares a boolean.
                 rest.count == 1 || rest[1].sign == "and" || rest[1].sign == "or"
             else { continue }
+            guard sign == "==" || sign == "~=" else {
+                checkOrdering(first, rest[0])
+                continue
+            }
             check(first, rest[0].right, isEqual: sign == "==")
             check(rest[0].right, first, isEqual: sign == "==")
         }
@@ -23,14 +27,28 @@ extension ShapeChecks {
                 .warning, .match, other.offset, "\(never): there is no \"\(PrintableText.of(text))\" here",
                 help: near + "one of " + values.map { "\"\($0)\"" }.joined(separator: ", "))
         }
-        guard let type = type(of: value), let kind = Self.kind(of: literal), Self.compared.keys.contains(type), Self.compared[type] != kind else {
-            return
-        }
-        file.find(.warning, .match, other.offset, "\(never): a \(Self.shown(type)) is no \(kind)", help: Self.help[Self.compared[type] ?? ""])
+        guard let type = type(of: value), let kind = Self.kind(of: literal) else { return }
+        let compared = Self.kind(of: type)
+        guard compared != kind else { return }
+        var help = Self.help[compared] ?? (type.hasSuffix("[]") ? "one of its elements" : "one of its fields")
+        if case .unary("not", _) = value.kind { help = isEqual ? "~= says that two values differ" : "== compares two values" }
+        file.find(.warning, .match, other.offset, "\(never): \(Self.one(type)) is no \(kind)", help: help)
     }
 
-    /// The types that are looked at, in the words of an error.
-    private static let compared = ["string": "text", "integer": "number", "number": "number", "boolean": "boolean"]
+    /// What is smaller or larger, of two kinds: the call fails.
+    private mutating func checkOrdering(_ value: LuaExpression, _ operation: LuaOperation) {
+        func kind(_ value: LuaExpression) -> (kind: String, shown: String)? {
+            if let kind = LiteralChecks.Literal(value).flatMap(Self.kind) { return (kind, "a \(kind)") }
+            return type(of: value).map { (Self.kind(of: $0), Self.one($0)) }
+        }
+        guard let left = kind(value), let right = kind(operation.right) else { return }
+        guard left.kind != right.kind || left.kind != "text" && left.kind != "number" else { return }
+        let help = [left.kind, right.kind].sorted() == ["number", "text"] ? "tonumber makes a number of a text" : nil
+        file.find(.error, .match, operation.offset, "\(left.shown) can't be compared with \(right.shown): the call fails", help: help)
+    }
+
+    /// A type in the words of an error.
+    private static func kind(of type: String) -> String { type == "integer" ? "number" : shown(type) }
     private static let help = ["number": "a number, without quotes", "boolean": "true or false", "text": "a text, in quotes"]
 
     private static func kind(of literal: LiteralChecks.Literal) -> String? {

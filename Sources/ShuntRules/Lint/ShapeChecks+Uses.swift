@@ -12,7 +12,7 @@ extension ShapeChecks {
                 assigned.insert(last.offset)
                 let canChange = RuleVocabulary.classes[owner]?.methods.contains { $0.name == "with" } ?? false
                 file.find(
-                    .error, .field, last.offset, "no field of a \(Self.shown(owner)) can be set",
+                    .error, .field, last.offset, "no field of \(Self.one(owner)) can be set",
                     help: canChange ? "return a copy: :with { \(name) = … }" : "keep it in a local of the rule")
             }
         case .call(let call): checkUse(of: call)
@@ -69,7 +69,7 @@ extension ShapeChecks {
         let suffix = suffixes[index]
         let fields = shape.fields.map { RuleVocabulary.plain($0.name) }
         let methods = shape.methods.map(\.name)
-        let what = Self.shown(owner)
+        let what = Self.one(owner)
         if let name = Self.fieldName(suffix) {
             guard !Self.open.contains(owner), !fields.contains(name), !assigned.contains(suffix.offset) else { return }
             if methods.contains(name) {
@@ -77,15 +77,15 @@ extension ShapeChecks {
                 if case .name(let first)? = arguments.first?.kind, case .name(let this) = base.kind, first.variable === this.variable { return }
                 file.find(.error, .colon, suffix.offset, "\(name) is called with a dot", help: "with a colon: :\(name)")
             } else if owner != "shunt.Outcome" || LintFile.isMisspelt(name, of: fields) {
-                file.find(.error, .field, suffix.offset, "a \(what) has no field \(name)", help: LintFile.meant(name, in: fields + methods))
+                file.find(.error, .field, suffix.offset, "\(what) has no field \(name)", help: LintFile.meant(name, in: fields + methods))
             }
         } else if case .method(let name, let arguments) = suffix.kind {
             if let method = shape.methods.first(where: { $0.name == name }) {
                 checkArguments(arguments, method, of: Self.written[owner] ?? "", at: suffix.offset)
             } else if fields.contains(name) {
-                file.find(.error, .colon, suffix.offset, "\(name) is a field of a \(what), and no method", help: "with a dot: .\(name)")
+                file.find(.error, .colon, suffix.offset, "\(name) is a field of \(what), and no method", help: "with a dot: .\(name)")
             } else if !Self.open.contains(owner) || methods.isEmpty {
-                file.find(.error, .field, suffix.offset, "a \(what) has no method \(name)", help: LintFile.meant(name, in: methods + fields))
+                file.find(.error, .field, suffix.offset, "\(what) has no method \(name)", help: LintFile.meant(name, in: methods + fields))
             }
         }
     }
@@ -98,7 +98,10 @@ extension ShapeChecks {
         let functions = owner == "string" ? RuleVocabulary.standard["string"] ?? [] : []
         switch suffix.kind {
         case .method(let name, let arguments):
-            guard !functions.contains(name) else { return checkPattern(name, arguments, from: 0, at: suffix.offset) }
+            guard !functions.contains(name) else {
+                if index == 0, name == "format" { checkFormat(base) }
+                return checkPattern(name, arguments, from: 0, at: suffix.offset)
+            }
             var help = functions.isEmpty ? "tostring makes a text of it" : LintFile.meant(name, in: functions)
             if name == "json" { help = "msg:json() decodes a message's payload" }
             file.find(.error, .field, suffix.offset, "a \(what) has no method \(name)", help: help)
@@ -151,24 +154,25 @@ extension ShapeChecks {
         }
         walker.walk(function.body)
         let help = "nothing, " + LiteralChecks.told(wanted.filter { $0 != "nil" })
+        let result = LiteralChecks.result(of: wanted)
         for value in returned {
             if isDecoded(value) {
-                file.find(.error, .hook, value.offset, "\(hook.name) returns what was decoded, which is no verdict", help: help)
+                file.find(.error, .hook, value.offset, "\(hook.name) returns what was decoded, which is no \(result)", help: help)
                 continue
             }
             checkTopic(of: value)
             guard case .suffixed(let base, let suffixes) = value.kind else {
                 guard case .name = value.kind, let type = type(of: value), !fits(type, wanted) else { continue }
-                file.find(.error, .hook, value.offset, "\(hook.name) returns a \(Self.shown(type)), which is no verdict", help: help)
+                file.find(.error, .hook, value.offset, "\(hook.name) returns \(Self.one(type)), which is no \(result)", help: help)
                 continue
             }
             if case .name(let library) = base.kind, library.global == "route" {
                 guard suffixes.count == 1, case .field(let name) = suffixes[0].kind, RuleVocabulary.verdicts.contains(name) else { continue }
                 file.find(
-                    .error, .hook, suffixes[0].offset, "\(hook.name) returns the function route.\(name), which is no verdict",
+                    .error, .hook, suffixes[0].offset, "\(hook.name) returns the function route.\(name), which is no \(result)",
                     help: "with parentheses: route.\(name)(…)")
             } else if let type = type(of: value), !fits(type, wanted) {
-                file.find(.error, .hook, value.offset, "\(hook.name) returns a \(Self.shown(type)), which is no verdict", help: help)
+                file.find(.error, .hook, value.offset, "\(hook.name) returns \(Self.one(type)), which is no \(result)", help: help)
             }
         }
     }

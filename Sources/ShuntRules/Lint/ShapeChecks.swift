@@ -92,15 +92,36 @@ struct ShapeChecks {
         for _ in 0..<4 {
             let before = types.count
             for (parameter, type) in calls.settled(type) { types[ObjectIdentifier(parameter)] = type }
-            for case .local(let variables, let values) in statements.map(\.kind) {
-                for (variable, value) in zip(variables, values) where variable.writes.isEmpty {
-                    if let type = type(of: value) { types[ObjectIdentifier(variable)] = type }
-                    if isDecoded(value) { decoded.insert(ObjectIdentifier(variable)) }
+            for one in statements {
+                switch one.kind {
+                case .local(let variables, let values):
+                    for (variable, value) in zip(variables, values) where variable.writes.isEmpty {
+                        if let type = type(of: value) { types[ObjectIdentifier(variable)] = type }
+                        if isDecoded(value) { decoded.insert(ObjectIdentifier(variable)) }
+                    }
+                case .generic(let variables, let values, _):
+                    guard variables.count > 1, variables[1].writes.isEmpty, let list = values.first.flatMap(gone(through:)), let type = type(of: list)
+                    else {
+                        continue
+                    }
+                    if let element = Self.element(of: type) { types[ObjectIdentifier(variables[1])] = element }
+                default: break
                 }
             }
             if types.count == before { return }
         }
     }
+
+    /// Of `ipairs(list)` the list.
+    private func gone(through value: LuaExpression) -> LuaExpression? {
+        guard let (name, _, suffixes) = value.ofGlobal, name == "ipairs" || name == "pairs", suffixes.count == 1,
+            case .call(let arguments) = suffixes[0].kind
+        else { return nil }
+        return arguments.first
+    }
+
+    /// Of a list.
+    private static func element(of type: String) -> String? { type.hasSuffix("[]") ? String(type.dropLast(2)) : nil }
 
     private mutating func note(_ base: LuaExpression, _ suffixes: [LuaSuffix]) {
         guard case .name(let name) = base.kind, name.global == "type" || name.global == "math",
@@ -133,14 +154,24 @@ struct ShapeChecks {
         "lower": "string", "upper": "string", "sub": "string", "rep": "string", "reverse": "string", "format": "string", "len": "integer",
     ]
 
+    static let comparing: Set<String> = ["==", "~=", "<", ">", "<=", ">="]
+
+    private static func isKnown(_ type: String) -> Bool {
+        basic.contains(type) || RuleVocabulary.classes[type] != nil || element(of: type).map(isKnown) ?? false
+    }
+
     /// What is known of a value: a class of the API, or one of Lua's own types.
     func type(of value: LuaExpression) -> String? {
         switch value.kind {
         case .name(let name): name.variable.flatMap { types[ObjectIdentifier($0)] }
         case .parenthesis(let inner): type(of: inner)
         case .suffixed(let base, let suffixes): type(of: base, suffixes[...])
-        case .text: "string"
+        case .text, .bytes: "string"
         case .table: "table"
+        case .unary("not", _): "boolean"
+        case .unary("#", let inner): type(of: inner).map { _ in "integer" }
+        // A metatable may say what other signs give.
+        case .operations(_, let rest): rest.last.flatMap { Self.comparing.contains($0.sign) ? "boolean" : $0.sign == ".." ? "string" : nil }
         default: nil
         }
     }
@@ -176,11 +207,11 @@ struct ShapeChecks {
             type = owner == "string" ? textMethods[name] : shape?.methods.first { $0.name == name }?.returns.first.map(RuleVocabulary.type)
         case .field(let name): type = shape?.fields.first { RuleVocabulary.plain($0.name) == name }.map { RuleVocabulary.type($0.type) }
         case .index(let key):
-            guard case .text(let name) = key.kind else { return nil }
+            guard case .text(let name) = key.kind else { return element(of: owner) }
             type = shape?.fields.first { RuleVocabulary.plain($0.name) == name }.map { RuleVocabulary.type($0.type) }
         case .call: return nil
         }
-        return type.flatMap { basic.contains($0) || RuleVocabulary.classes[$0] != nil ? $0 : nil }
+        return type.flatMap { isKnown($0) ? $0 : nil }
     }
 
     /// What a call of a global function gives, and how many suffixes the call has.
@@ -198,14 +229,22 @@ struct ShapeChecks {
             type = name == "string" ? textMethods[function] : returned.map(RuleVocabulary.type)
         case .index, .method: return (nil, suffixes.count)
         }
-        return (type.flatMap { basic.contains($0) || RuleVocabulary.classes[$0] != nil ? $0 : nil }, count)
+        return (type.flatMap { isKnown($0) ? $0 : nil }, count)
+    }
+
+    /// With its article: `a text`, `an outcome`.
+    static func one(_ type: String) -> String {
+        let word = shown(type)
+        return (word.first.map("aeiou".contains) == true ? "an " : "a ") + word
     }
 
     static func shown(_ type: String) -> String {
         switch type {
+        case _ where type.hasSuffix("[]"): "list"
         case "string": "text"
         case "integer": "number"
         case "boolean": "boolean"
+        case "shunt.Found": "session"
         default: type.split(separator: ".").last.map { $0.lowercased() } ?? type
         }
     }

@@ -53,10 +53,55 @@ struct RuleCheckMisuseTests {
         Case(
             hook: "on_connect", wrong: "return conn:with { limits = { messages_per_second = 'many' } }", kind: .arguments,
             right: "return conn:with { limits = { bytes_per_second = 5 } }"),
+        Case(
+            hook: "on_tick", wrong: "ctx:emit(route.to('a'))", kind: .arguments, right: "ctx:emit(route.to('a', route.message { payload = 'x' }))"),
+        Case(
+            hook: "on_disconnect", wrong: "ctx:emit(route.push { uid = conn.uid })", kind: .arguments,
+            right: "ctx:emit(route.push({ uid = conn.uid }, route.message { payload = 'x' }))"),
+        Case(
+            hook: "on_connect", wrong: "ctx:emit(route.delay(5))", kind: .arguments,
+            right: "ctx:emit(route.delay(5, route.message { topic = 'a', payload = 'x' }))"),
+        Case(
+            hook: "on_session", wrong: "ctx:emit(route.fanout { route.delay(5, route.chat('a')) })", kind: .arguments,
+            right: "ctx:emit(route.fanout { route.chat('a', route.message { payload = event }) })"),
+        Case(
+            wrong: "local to = route.to return to('a/#')", kind: .arguments, right: "local to = route.to return to('a/b')"),
+        Case(wrong: "local get = http.get get('http://a/')", kind: .hook, right: "local drop = route.drop return drop()"),
+        Case(wrong: "return route.drop(('%q'):format(1))", kind: .arguments, right: "return route.drop(('%5.2f%%'):format(1))"),
+        Case(wrong: "return route.drop(string.format('%y', 1))", kind: .arguments, right: "return route.drop(string.format('%-5s', 1))"),
+        Case(wrong: "return route.drop(string.format('5%', 1))", kind: .arguments, right: "return route.drop(string.format('5%%', 1))"),
+        Case(wrong: "while true do log.info('x') end return msg", kind: .unreachable, right: "while true do break end return msg"),
+        Case(
+            wrong: "repeat for i = 1, 2 do break end until false return msg", kind: .unreachable,
+            right: "repeat if msg.key then break end until false return msg"),
+        Case(
+            hook: "on_select", wrong: "for _, m in ipairs(members) do if m.conected then return m end end", kind: .field,
+            right: "for _, m in ipairs(members) do if m.congested then return m end end"),
+        Case(hook: "on_select", wrong: "if members[1].absnt then return members[2] end", kind: .field, right: "return members[#members]"),
+        Case(
+            hook: "on_select", wrong: "local first = members[1] return pick(first.uidd)", kind: .field, right: "return pick(members)",
+            before: "local function pick(list) return list[1] end"),
+        Case(hook: "on_select", wrong: "return members[1].uid", kind: .hook, right: "return members[1]"),
+        Case(hook: "on_select", wrong: "return members", kind: .hook, right: "return members[2]"),
+        Case(
+            hook: "on_connect", wrong: "if sessions.find { uid = conn.uid }[1].clientid then return route.reject() end", kind: .field,
+            right: "if sessions.find { uid = conn.uid }[1].client_id then return route.reject() end"),
         Case(wrong: "_G.count = (_G.count or 0) + 1", kind: .global, right: "_G.print(msg.topic)"),
     ]
 
     static let comparisons = [
+        Case(wrong: "if not msg.topic == 'a/b' then return route.drop() end", kind: .match, right: "if not (msg.topic == 'a/b') then return end"),
+        Case(wrong: "if msg.sender == 'ada' then return route.drop() end", kind: .match, right: "if msg.sender.uid == 'ada' then return end"),
+        Case(wrong: "if #msg.payload == '3' then return route.drop() end", kind: .match, right: "if #msg.payload == 3 then return end"),
+        Case(wrong: "if msg.payload > 5 then return route.drop() end", kind: .match, right: "if tonumber(msg.payload) > 5 then return end"),
+        Case(wrong: "if '5' < msg.qos then return route.drop() end", kind: .match, right: "if 1 < msg.qos and msg.topic < 'b' then return end"),
+        Case(wrong: "if not msg.qos > 1 then return route.drop() end", kind: .match, right: "if not (msg.qos > 1) then return end"),
+        Case(
+            hook: "on_connect", wrong: "if conn.tags == 'admin' then return route.reject() end", kind: .match,
+            right: "if conn.tags[1] == 'admin' then return route.reject() end"),
+        Case(
+            hook: "on_connect", wrong: "if conn.id == 'a' then return route.reject() end", kind: .match,
+            right: "if conn.id == 1 then return route.reject() end"),
         Case(wrong: "return msg.qos == '1' and msg or nil", kind: .match, right: "return msg.qos == 1 and msg or nil"),
         Case(wrong: "return msg.retain == 1 and msg or nil", kind: .match, right: "return msg.retain == true and msg or nil"),
         Case(wrong: "return msg.format == 'JSON' and msg or nil", kind: .match, right: "return msg.format == 'json' and msg or nil"),
