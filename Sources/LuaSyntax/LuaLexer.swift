@@ -74,10 +74,19 @@ struct LuaLexer {
             at += symbol.count
             return LuaToken(kind: .symbol, text: text(from: start), offset: start, end: at)
         }
-        let isPlain = byte > 32 && byte < 127
+        let character = byte < 32 || byte == 127 ? nil : scalar()
+        let isPlain = byte < 128
+        let shown = character.map { "'\($0)'" } ?? "byte \(byte)"
         throw LuaSyntaxError(
-            "Lua has no \(isPlain ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte) outside of texts")", at: start,
-            help: LuaHints.byte(byte, next: peek(1)))
+            "Lua has no \(shown)\(isPlain && character != nil ? "" : " outside of texts")", at: start,
+            help: character.flatMap { LuaHints.character($0, next: peek(1)) })
+    }
+
+    /// The character that begins here; nil where none does.
+    private func scalar() -> Unicode.Scalar? {
+        (1...4).lazy.compactMap { count in
+            at + count <= bytes.count ? String(validating: bytes[at..<(at + count)], as: UTF8.self)?.unicodeScalars.first : nil
+        }.first
     }
 
     private mutating func skipBlanks() throws(LuaSyntaxError) {

@@ -73,7 +73,8 @@ extension LuaParser {
         } else {
             throw LuaSyntaxError(
                 "\(first.shown) stands where a value or a statement should begin", at: first.offset,
-                help: first.kind == .symbol ? LuaHints.sign(first.text, before: before, next: byteAfterToken) : nil)
+                help: first.kind == .symbol || first.kind == .keyword
+                    ? LuaHints.sign(first.text, before: before, next: byteAfterToken) ?? (first.is("}") || first.is(")") ? elseIfHint : nil) : nil)
         }
         var suffixes: [LuaSuffix] = []
         while let suffix = try suffix() { suffixes.append(suffix) }
@@ -97,7 +98,7 @@ extension LuaParser {
         case ":":
             try advance()
             let method = try name()
-            return LuaSuffix(kind: .method(method.text, try arguments()), offset: method.offset)
+            return LuaSuffix(kind: .method(method.text, try arguments(help: LuaHints.colon)), offset: method.offset)
         case "(", "{": return LuaSuffix(kind: .call(try arguments()), offset: first.offset)
         default: return nil
         }
@@ -110,7 +111,7 @@ extension LuaParser {
             return [text]
         }
         if token.is("{") { return [try table()] }
-        try expect("(", ": a call's arguments")
+        try expect("(", ": a call's arguments", help: help)
         let list = token.is(")") ? [] : try expressions()
         try expect(")", "")
         return list

@@ -7,6 +7,8 @@ struct LuaParser {
     var ahead: LuaToken?
     /// The token before, for hints.
     private(set) var before = ""
+    /// Where an `else` has an `if` behind it in its line.
+    private var elseIf: Int?
     var scopes = LuaScopes()
     private var level = 0
 
@@ -36,11 +38,10 @@ struct LuaParser {
         return true
     }
 
-    mutating func expect(_ word: String, _ why: String) throws(LuaSyntaxError) {
+    mutating func expect(_ word: String, _ why: String, help: String? = nil) throws(LuaSyntaxError) {
         guard token.is(word) else {
-            let compares = token.is("=") && (word == "then" || word == "do")
-            throw LuaSyntaxError(
-                "'\(word)' is missing before \(token.shown)\(why)", at: token.offset, help: compares ? "== compares two values" : nil)
+            let help = help ?? (token.kind == .symbol ? LuaHints.missing(word, at: token.text) : nil)
+            throw LuaSyntaxError("'\(word)' is missing before \(token.shown)\(why)", at: token.offset, help: help)
         }
         try advance()
     }
@@ -49,16 +50,25 @@ struct LuaParser {
     private mutating func close(_ word: String, _ opener: LuaToken) throws(LuaSyntaxError) {
         guard token.is(word) else {
             let line = LuaSource(lexer.bytes).place(opener.offset).line
-            throw LuaSyntaxError("'\(word)' is missing before \(token.shown): it closes '\(opener.text)' of line \(line)", at: token.offset)
+            throw LuaSyntaxError(
+                "'\(word)' is missing before \(token.shown): it closes '\(opener.text)' of line \(line)", at: token.offset,
+                help: elseIfHint)
         }
         try advance()
     }
 
     mutating func name() throws(LuaSyntaxError) -> LuaToken {
-        guard token.kind == .name else { throw LuaSyntaxError("a name is missing before \(token.shown)", at: token.offset) }
+        guard token.kind == .name else {
+            throw LuaSyntaxError("a name is missing before \(token.shown)", at: token.offset, help: before == ":" ? LuaHints.colon : nil)
+        }
         let name = token
         try advance()
         return name
+    }
+
+    /// Where an `end` is missing, and an `else if` may be why.
+    var elseIfHint: String? {
+        elseIf.map { "elseif is one word: the if behind the else of line \(LuaSource(lexer.bytes).place($0).line) has an end of its own" }
     }
 
     /// What stands right behind the token.
@@ -107,7 +117,7 @@ struct LuaParser {
         guard endsBlock() else {
             throw LuaSyntaxError(
                 "\(token.shown) stands after return, which ends a block", at: token.offset,
-                help: token.is("=") ? "== compares two values" : nil)
+                help: token.is("=") ? "== compares two values" : LuaHints.word(token.text) ?? LuaHints.word(before))
         }
         return LuaStatement(kind: .returned(values), offset: start)
     }
@@ -164,7 +174,9 @@ struct LuaParser {
             cases.append((condition, try scoped(), start))
         } while token.is("elseif")
         let start = token.offset
-        let otherwise = try skip("else") ? try scoped() : nil
+        let hasElse = try skip("else")
+        if hasElse, token.is("if"), !lexer.bytes[start..<token.offset].contains(10) { elseIf = start }
+        let otherwise = hasElse ? try scoped() : nil
         try close("end", first)
         return .choice(cases, otherwise, elseOffset: start)
     }

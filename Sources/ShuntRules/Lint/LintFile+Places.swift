@@ -52,10 +52,15 @@ extension LintFile {
         walker.walk(tree.body)
         for (offset, name) in found where !paths.contains(name.replacing(".", with: "/") + ".lua") {
             let names = paths.filter { $0 != "rule.lua" }.map { String($0.dropLast(".lua".utf8.count)) }.sorted()
-            let near = Suggestion.closest(to: name, in: names).map { "did you mean \($0)? " } ?? ""
+            // `./sub/a.lua` is a path elsewhere; here it is `sub/a`.
+            let levels = (name.hasSuffix(".lua") ? name.dropLast(".lua".utf8.count) : name[...]).split { $0 == "." || $0 == "/" }
+            let plain = levels.joined(separator: "/")
+            let near = (names.contains(plain) ? plain : Suggestion.closest(to: plain, in: names)).map { "did you mean \($0)? " } ?? ""
             find(
-                .error, .library, offset, "the plugin has no file \(PrintableText.of(name.replacing(".", with: "/"))).lua",
-                help: near + (names.isEmpty ? "require finds the plugin's own files" : "it has " + names.joined(separator: ", ")))
+                .error, .library, offset, "the plugin has no module \"\(PrintableText.of(name))\"",
+                help: near
+                    + (names.isEmpty ? "require finds the plugin's own files, by their path without .lua" : "it has " + names.joined(separator: ", "))
+            )
         }
     }
 }

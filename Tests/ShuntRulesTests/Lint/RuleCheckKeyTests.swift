@@ -151,11 +151,29 @@ struct RuleCheckKeyTests {
             ("local x = 1 x++", "x = x + 1"), ("// a comment", "--"), ("/* a comment */", "--[["), ("# a comment", "--"), ("if a = b then end", "=="),
             ("while a = b do end", "=="), ("return a = b", "=="), ("for i = 1, 2 do continue end", "goto continue"),
             ("return a ? b : c", "a and b or c"),
+            ("if a === b then end", "=="), ("msg.count++", "x = x + 1"), ("if a { return }", "no braces"), ("while a == 1 { }", "do … end"),
+            ("local function f() { return 1 }", "no braces"), ("local t = [1, 2]", "{ 1, 2 }"), ("local t = { \"a\": 1 }", "a = 1"),
+            ("local t = { a: 1 }", "a = 1"), ("local t = { a: b }", "a = 1"), ("let x = 1", "local x"), ("const x = 1", "local x"),
+            ("var x", "local x"), ("if a then b() elif c then end", "elseif"), ("if a then return elif c then end", "elseif"),
+            ("if a then b() else if c then d() end", "elseif"), ("local a = \u{201C}x\u{201D}", "between two \""), ("local \u{E4} = 1", "a to z"),
+            ("local a = function(x) => x", "function(x)"), ("throw 'x'", "error"),
             ("return null", "nil"), ("return undefined", "nil"), ("return None", "nil"), ("return True", "true"),
         ])
     func words(body: String, help: String) throws {
         let found = try lintDetails("return { on_message = function()\n\(body)\nend }")
         #expect(found.first { $0.kind == .syntax || $0.kind == .global }?.help?.contains(help) == true, "\(found)")
+    }
+
+    @Test("what other languages do not have either is told without a hint", arguments: ["return return", "local x = not", "f(1,)"])
+    func noHint(body: String) throws {
+        #expect(try lintDetails("local function f()\n\(body)\nend\nreturn { on_tick = f }").map(\.help) == [nil])
+    }
+
+    @Test("a character that Lua has not is shown as it is")
+    func characters() throws {
+        #expect(try lintDetails("local a = \u{201C}x\u{201D}").map(\.message).first == "Lua has no '\u{201C}' outside of texts")
+        #expect(try lintDetails("local a = `x`").map(\.message).first == "Lua has no '`'")
+        #expect(try lintDetails("local a = \u{1}").map(\.message).first == "Lua has no byte 1 outside of texts")
     }
 
     @Test("a global that a hook is given, or that is a type's other name, is told with what to write")
