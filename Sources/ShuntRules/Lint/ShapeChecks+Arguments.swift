@@ -32,7 +32,8 @@ extension ShapeChecks {
                 help: isKnown ? "with a dot: \(library).\(name)" : LintFile.meant(name, in: members.functions))
         case .call where RuleVocabulary.functions[library] == nil && !RuleVocabulary.settingWords.contains(library):
             let names = members.functions.sorted().prefix(4).map { "\(library).\($0)" }
-            file.find(.error, .library, offset, "\(library) is no function", help: "it has " + names.joined(separator: ", "))
+            let word = SettingTypeReader.others[library].map { "did you mean \($0), as a setting's type? " } ?? ""
+            file.find(.error, .library, offset, "\(library) is no function", help: word + "it has " + names.joined(separator: ", "))
         case .index, .call: break
         }
     }

@@ -122,6 +122,9 @@ struct SettingTypeReader {
                 throw wrong("\(key): \(word) does not say what is in it", place, Self.usage(word))
             }
             if word == "table" { return .table(try fields(inner, key, place)) }
+            if let first = inner.list?.first?["$type"].string, inner.list?.count == 1 {
+                throw wrong("\(key): \(word) is given braces with \(first) in them", place, Self.usage(word).replacing("text", with: first))
+            }
             let element = try type(inner, key + (word == "list" ? "[]" : ".*"), place)
             return word == "list" ? .list(element) : .map(element)
         default: throw wrong("\(key): unknown type \(word)", place, Self.allWords)
@@ -141,7 +144,11 @@ struct SettingTypeReader {
         guard !values.isEmpty, values.allSatisfy(\.isEnumerable) else {
             throw wrong("\(key): enum needs its values: texts, numbers, true or false", place, Self.usage("enum"))
         }
-        return values.map(SettingValue.init)
+        let found = values.map(SettingValue.init)
+        if let twin = found.indices.first(where: { found[..<$0].contains(found[$0]) }) {
+            throw wrong("\(key): enum names \(found[twin].text) twice", place, "each value once")
+        }
+        return found
     }
 
     // MARK: options
@@ -202,10 +209,11 @@ struct SettingTypeReader {
             case .size: SettingQuantity.bytes(given)
             default: value.number
             }
-        guard let number, number.isFinite else {
+        guard let number, number.isFinite, number >= 0 || !type.counts else {
             throw wrong(
-                "\(key): \(name) is \(given.typeName)", place,
-                type.kind == .duration ? "such as \"1s\"" : type.kind == .size ? "such as \"1MiB\"" : "a number")
+                "\(key): \(name) is \(number == nil ? given.typeName : given.text)", place,
+                type.kind == .duration
+                    ? "such as \"1s\"" : type.kind == .size ? "such as \"1MiB\"" : type.counts ? "a number of at least 0" : "a number")
         }
         return number
     }
@@ -239,6 +247,14 @@ private struct Arguments {
 }
 
 extension SettingType {
+    /// Whether its bounds are numbers of bytes, elements or entries.
+    fileprivate var counts: Bool {
+        switch kind {
+        case .text, .list, .map: true
+        default: false
+        }
+    }
+
     fileprivate var hasRange: Bool {
         switch kind {
         case .text, .integer, .number, .duration, .size, .list, .map: true

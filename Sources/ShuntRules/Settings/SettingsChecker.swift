@@ -86,7 +86,8 @@ struct SettingsChecker {
         case .enumeration(let values):
             if values.contains(given) { return given }
             let isQuoted = values.contains { $0.plain == given.plain }
-            let near = hidden || isQuoted ? nil : Suggestion.closest(to: given.plain, in: values.map(\.plain))
+            // Where there is one alone, it is told without a guess.
+            let near = hidden || isQuoted || values.count == 1 ? nil : Suggestion.closest(to: given.plain, in: values.map(\.plain))
             wrong(given, type, key, hidden, code: .configRange, near: near)
             return nil
         case .list(let element): return list(given, element, type, key, hidden)

@@ -8,7 +8,7 @@ struct SettingTypeTests {
     /// A type, a value, and what the rule gets of it.
     static let taken: [(String, SettingValue, SettingValue)] = [
         ("text", "a", "a"), ("text", "", ""), ("text { min = 1, max = 2 }", "ab", "ab"), ("text { pattern = '^a+$' }", "aa", "aa"),
-        ("integer", 5, 5), ("integer", -5, -5), ("integer", 5.0, 5), ("integer { min = 0, max = 16 }", 16, 16),
+        ("integer { min = -5 }", -5, -5), ("integer", 5, 5), ("integer", -5, -5), ("integer", 5.0, 5), ("integer { min = 0, max = 16 }", 16, 16),
         ("integer", .int(.max), .int(.max)), ("number", 5, 5), ("number", 1.5, 1.5), ("number { min = 0 }", 0, 0),
         ("boolean", true, true), ("boolean", false, false),
         ("duration", 600, 600), ("duration", 0.5, 0.5), ("duration", "10m", 600), ("duration", "1.5s", 1.5), ("duration", "2 h", 7200),
@@ -71,6 +71,11 @@ struct SettingTypeTests {
         #expect(errors.first?.location == "rules.settings.r.x")
         #expect(errors.first?.message == "rules.settings.r.x \(what)")
         #expect(errors.first?.help?.contains(right) == true, "\(errors)")
+    }
+
+    @Test("where there is one value alone, it is told without a guess")
+    func oneValue() throws {
+        #expect(try SettingsRig("{ x = enum { 'drop' } }").errors(["x": "drp"]).map(\.help) == ["drop"])
     }
 
     @Test("what is too long tells the mistakes within it, too", arguments: ["list(integer, { max = 1 })", "map(integer, { max = 1 })"])

@@ -34,6 +34,11 @@ struct SettingsSchemaTests {
         ("{ x = list(path, { default = { 'a..b' } }) }", "the default of settings.x does not fit: settings.x[0] is \"a..b\"", "a dotted path"),
         ("{ x = text { default = 'b', pattern = 'a' } }", "the default of settings.x does not fit", "matches a"),
         ("{ x = enum { 'a', 'b', default = 'c' } }", "the default of settings.x does not fit: settings.x is \"c\"", "one of a, b"),
+        ("{ x = list { text } }", "settings.x: list is given braces with text in them", "list(text), or list(text, {"),
+        ("{ x = map({ integer }) }", "settings.x: map is given braces with integer in them", "map(integer)"),
+        ("{ x = text { min = -1 } }", "settings.x: min is -1", "a number of at least 0"),
+        ("{ x = list(text, { max = -1 }) }", "settings.x: max is -1", "a number of at least 0"),
+        ("{ x = enum { 'a', 'b', 'a' } }", "settings.x: enum names \"a\" twice", "each value once"),
         ("{ x = { y = { z = 5 } } }", "settings.x.y.z is a number, not a type", "types:"),
     ]
 
