@@ -33,11 +33,11 @@ struct LuaDefinitionsTests {
         var all: [String] { entries.withLock { $0 } }
     }
 
-    private func walked() throws -> [String] {
+    private func walked(_ rule: String = Self.walker) throws -> [String] {
         let lines = Lines()
         var limits = RuleLimits()
         limits.logLinesPerSecond = 10_000
-        let set = try RuleSet(plugins: [RulePlugin(name: "walker", rule: Self.walker)], limits: limits)
+        let set = try RuleSet(plugins: [RulePlugin(name: "walker", rule: rule)], limits: limits)
         let rules = try LoopRules(
             set: set, worker: "w", loop: 0, limits: limits, shared: try SharedStore(), log: { lines.add($0.text) }, inflate: { _, _, _, _ in [] },
             now: 0)
@@ -92,6 +92,8 @@ struct LuaDefinitionsTests {
 
     @Test("Every hook that this version calls is defined, and so are the keys of a rule's table")
     func hooks() throws {
+        let keys = LuaDefinitions.rule.fields.map { RuleVocabulary.plain($0.name) }.filter { !$0.hasPrefix("on_") || $0 == "on_error" }
+        #expect(keys.sorted() == RuleDefinitionReader.keys.sorted())
         let hooks = LuaDefinitions.rule.fields.map { $0.name.replacing("?", with: "") }.filter { $0.hasPrefix("on_") && $0 != "on_error" }
         #expect(hooks.sorted() == RuleHook.called.map(\.rawValue).sorted())
         for field in LuaDefinitions.rule.fields where !field.name.hasPrefix("on_") {
@@ -112,6 +114,88 @@ struct LuaDefinitionsTests {
         let lines = Lines()
         _ = RuleTestRunner(plugin: try RulePlugin(directory: folder), print: { lines.add($0) }).run()
         #expect(lines.all.sorted() == LuaDefinitions.testClass.methods.map(\.name).sorted())
+    }
+
+    /// What a file of tests prints, and how each test fails.
+    private func run(_ tests: String) throws -> (lines: [String], failures: [String: ShuntError]) {
+        let folder = try PluginFolder(["r/rule.lua": "return {}", "r/rule_test.lua": tests])
+        let lines = Lines()
+        let results = RuleTestRunner(plugin: try RulePlugin(directory: folder.path + "/r"), print: { lines.add($0) }).run()
+        return (lines.all, results.reduce(into: [:]) { $0[$1.name] = $1.failure })
+    }
+
+    private static func names(in failure: ShuntError?, after words: String) -> Set<String> {
+        Set(failure?.message.components(separatedBy: words).dropFirst().last?.components(separatedBy: ", ") ?? [])
+    }
+
+    @Test("Every function of t takes the keys that are defined, and no other")
+    func testKeys() throws {
+        let methods = LuaDefinitions.testClass.methods.filter { RuleVocabulary.keys(ofParameter: $0.parameters.first) != nil }
+        #expect(methods.count == 18)
+        let failures = try run("return { \(methods.map { "\($0.name) = function(t) t:\($0.name) { _ = 1 } end" }.joined(separator: ", ")) }").failures
+        for method in methods {
+            var taken = Self.names(in: failures[method.name], after: "it takes ")
+            // The client's `auth_method`.
+            if method.name == "auth" { taken.insert("method") }
+            #expect(taken.sorted() == RuleVocabulary.keys(ofParameter: method.parameters.first)?.keys.sorted(), "\(method.name)")
+        }
+    }
+
+    @Test("What the functions of t give has the fields that are defined, and no other")
+    func outcomes() throws {
+        let names = LuaDefinitions.testClass.methods.filter { $0.returns == ["shunt.Outcome"] && $0.name != "auth" && $0.name != "advance" }.map(
+            \.name)
+        var tests = names.map { "\($0) = function(t) return t:\($0) {}._ end" }
+        tests += ["auth = function(t) return t:auth { method = 'm' }._ end", "advance = function(t) return t:advance(1)._ end"]
+        let failures = try run("return { \(tests.joined(separator: ", ")) }").failures
+        let found = failures.values.reduce(into: Set<String>()) { all, failure in
+            all.formUnion(Self.names(in: failure, after: "it has "))
+        }
+        #expect(failures.count == names.count + 2)
+        #expect(found.sorted() == LuaDefinitions.outcome.fields.map(\.name).sorted())
+    }
+
+    @Test("Fields have the types that are defined")
+    func types() throws {
+        let shown = """
+            local function tell(name, of, fields)
+              for field in fields:gmatch("%S+") do log.info(name .. "." .. field .. " " .. (math.type(of[field]) or type(of[field]))) end
+            end
+            return {
+              on_message = function(msg, ctx)
+                tell("message", msg, "\(Self.scalars(LuaDefinitions.message))") tell("context", ctx, "\(Self.scalars(LuaDefinitions.context))")
+                tell("client", msg.sender, "\(Self.scalars(LuaDefinitions.client))")
+              end,
+              on_subscribe = function(sub) tell("subscription", sub, "\(Self.scalars(LuaDefinitions.subscription))") end,
+            }
+            """
+        let lines = try walked(shown)
+        #expect(lines.count > 30)
+        let classes = [
+            "message": LuaDefinitions.message, "client": LuaDefinitions.client, "context": LuaDefinitions.context,
+            "subscription": LuaDefinitions.subscription,
+        ]
+        for line in lines {
+            let parts = line.split { $0 == "." || $0 == " " }.map(String.init)
+            let type = try #require(classes[parts[0]]?.fields.first { $0.name == parts[1] }?.type)
+            let types = LiteralChecks.union(type) + (type.hasSuffix("?") ? ["nil"] : [])
+            let found = ["float": "number"][parts[2]] ?? parts[2]
+            #expect(types.contains(found) || found == "integer" && types.contains("number") || types.contains { $0.hasPrefix("\"") }, "\(line)")
+        }
+    }
+
+    /// The names of fields that are no tables.
+    private static func scalars(_ one: LuaDefinitions.Class) -> String {
+        one.fields.filter { !$0.type.contains("shunt.") && !$0.type.contains("[]") && !$0.type.contains("table") }.map(\.name).joined(separator: " ")
+    }
+
+    @Test("The words of settings are there for editors")
+    func words() {
+        let defined = Set(LuaDefinitions.settingWords.map(\.name) + LuaDefinitions.libraries.map(\.name) + ["table"])
+        #expect(
+            SettingsSchema.words.allSatisfy {
+                defined.contains($0.name) && LuaDefinitions.text.contains("function \($0.name)(") || $0.name == "table"
+            })
     }
 
     @Test("Everything has a meaning, and the file is Lua")

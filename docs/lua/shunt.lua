@@ -10,7 +10,8 @@
 ---@field budget? { time?: string, memory?: string } Of a call; at most the configuration's.
 ---@field grants? { publish?: string[], chat?: string[], broadcast?: boolean } What the rule may do besides what the sender may.
 ---@field on_error? "pass"|"drop"|"reject" What stands where a call fails.
----@field settings? table What the rule's settings are: names with types, such as `integer { default = 4 }`.
+---@field settings? table<string, shunt.Type|table>|shunt.Type What the rule's settings are: names with types, such as `integer { default = 4 }`.
+---@field mode? "live"|"shadow"|"canary" Whether it decides, is on trial, or decides for some clients.
 ---@field tick? number Seconds between two calls of on_tick: 0.1 to 86,400, 60 where there is none.
 ---@field breaker? { errors?: integer, window?: string, retry?: string } When a rule that keeps failing is switched off.
 ---@field on_load? fun(settings: table, saved: table?) The rule starts; an error keeps it from starting.
@@ -92,7 +93,7 @@ function shunt_Message:with(changes) end
 
 ---A client: `conn`, `msg.sender`, `sub.sender`.
 ---@class shunt.Client
----@field id string Its connection.
+---@field id integer Its connection.
 ---@field uid string Its user; empty where it is not known.
 ---@field device string Its device's name; empty where it is not known.
 ---@field tags string[] Its tags.
@@ -215,12 +216,12 @@ local shunt_Test = {}
 function shunt_Test:message(asked) end
 
 ---A broadcast.
----@param asked? { filter?: table|string, topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, sender?: table, hops?: integer, id?: integer }
+---@param asked? { filter?: table|string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, sender?: table, hops?: integer, id?: integer }
 ---@return shunt.Outcome
 function shunt_Test:broadcast(asked) end
 
 ---A message to a chat.
----@param asked? { id?: string, members?: { uid: string, online?: boolean }[], created_at?: number, topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, sender?: table, hops?: integer, id?: integer }
+---@param asked? { id?: string, members?: { uid: string, online?: boolean }[], created_at?: number, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, sender?: table, hops?: integer, id?: integer }
 ---@return shunt.Outcome
 function shunt_Test:chat(asked) end
 
@@ -250,7 +251,7 @@ function shunt_Test:chat_join(asked) end
 function shunt_Test:chat_close(asked) end
 
 ---A client connects.
----@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table }
+---@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, auth_method?: string }
 ---@return shunt.Outcome
 function shunt_Test:connect(asked) end
 
@@ -265,12 +266,12 @@ function shunt_Test:subscribe(asked) end
 function shunt_Test:unsubscribe(asked) end
 
 ---A client goes.
----@param asked? { why?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table }
+---@param asked? { why?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, auth_method?: string }
 ---@return shunt.Outcome
 function shunt_Test:disconnect(asked) end
 
 ---A client registers as a device.
----@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table }
+---@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, auth_method?: string }
 ---@return shunt.Outcome
 function shunt_Test:register(asked) end
 
@@ -284,18 +285,18 @@ function shunt_Test:select(asked) end
 ---@return shunt.Outcome
 function shunt_Test:will(asked) end
 
----A client has acknowledged a message.
----@param asked? { topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, sender?: table, hops?: integer, id?: integer }
+---The client `by` has acknowledged a message.
+---@param asked? { by?: table, kind?: string, filter?: table|string, topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, sender?: table, hops?: integer, id?: integer }
 ---@return shunt.Outcome
 function shunt_Test:acked(asked) end
 
 ---A session is created, resumed, over.
----@param asked? { event?: string, client_id?: string, uid?: string }
+---@param asked? { event?: string, client_id?: string, uid?: string, version?: string, expiry?: integer, connected?: boolean, subscriptions?: integer, waiting?: integer, inflight?: integer }
 ---@return shunt.Outcome
 function shunt_Test:session(asked) end
 
 ---A client takes a step of its authentication.
----@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table }
+---@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, auth_method?: string }
 ---@return shunt.Outcome
 function shunt_Test:auth(asked) end
 
@@ -354,6 +355,11 @@ function shunt_Test:ok(value, what) end
 ---@field qos integer? Of the first message, or the subscription.
 ---@field retain boolean? Of the first message.
 ---@field props table? Of the first message.
+---@field content_type string? Of the first message.
+---@field response_topic string? Of the first message.
+---@field correlation_data string? Of the first message.
+---@field expiry integer? Of the first message.
+---@field payload_format integer? Of the first message.
 ---@field filter table? Of the first message, where it is a broadcast.
 ---@field group string? Of the subscription.
 ---@field delay number? Seconds after which the first message goes out; nil: at once.
@@ -399,6 +405,9 @@ function shunt_Response:json() end
 ---@field tags string[] Its tags.
 ---@field alias string[] Its other names.
 
+---What a setting may be: `text`, `list(text)`, `integer { min = 1 }`.
+---@class shunt.Type
+
 ---Verdicts: what becomes of a message, a client or a subscription.
 route = {}
 
@@ -425,7 +434,7 @@ function route.push(filter, msg) end
 ---@return shunt.Verdict
 function route.chat(id, msg) end
 
----Nobody gets it; the sender is told nothing.
+---Nobody gets it; the sender is told that it has come.
 ---@param why? string
 ---@return shunt.Verdict
 function route.drop(why) end
@@ -545,7 +554,7 @@ function http.get(url, options) end
 ---What the host answers, or nil and why; a table goes as JSON.
 ---@param url string
 ---@param body string|table
----@param options? { headers?: table<string, string>, timeout?: string|number, cache?: string|number }
+---@param options? { headers?: table<string, string>, timeout?: string|number }
 ---@return shunt.Response?
 ---@return string? why
 function http.post(url, body, options) end
@@ -690,3 +699,68 @@ function counter(name, labels) end
 ---@param name string
 ---@return any
 function require(name) end
+
+---While the rule loads: a setting that is a text; min and max are bytes.
+---@param ... any
+---@return shunt.Type
+function text(...) end
+
+---While the rule loads: a setting that is a whole number of 64 bits.
+---@param ... any
+---@return shunt.Type
+function integer(...) end
+
+---While the rule loads: a setting that is a number.
+---@param ... any
+---@return shunt.Type
+function number(...) end
+
+---While the rule loads: a setting that is true or false.
+---@param ... any
+---@return shunt.Type
+function boolean(...) end
+
+---While the rule loads: a setting that is a time such as "500ms", "30s", "5m", "1h", "7d", or a number of seconds; the rule gets seconds.
+---@param ... any
+---@return shunt.Type
+function duration(...) end
+
+---While the rule loads: a setting that is a size such as "64KiB", "1MiB", "1GiB", or a number of bytes; the rule gets bytes.
+---@param ... any
+---@return shunt.Type
+function size(...) end
+
+---While the rule loads: a setting that is a topic, without + and #.
+---@param ... any
+---@return shunt.Type
+function topic(...) end
+
+---While the rule loads: a setting that is a topic filter, such as "orders/+".
+---@param ... any
+---@return shunt.Type
+function filter(...) end
+
+---While the rule loads: a setting that is a dotted path to a field, such as "card.pin" or "items.*.cost"; the rule gets a list of its names.
+---@param ... any
+---@return shunt.Type
+function path(...) end
+
+---While the rule loads: a setting that is one of the values that it names: enum { "drop", "reject" }.
+---@param ... any
+---@return shunt.Type
+function enum(...) end
+
+---While the rule loads: a setting that is a list, and what each element is: list(text); min and max are elements.
+---@param ... any
+---@return shunt.Type
+function list(...) end
+
+---While the rule loads: a setting that is names with values, and what each value is: map(integer); min and max are entries.
+---@param ... any
+---@return shunt.Type
+function map(...) end
+
+---While the rule loads: a setting that is whatever YAML can say.
+---@param ... any
+---@return shunt.Type
+function any(...) end

@@ -14,7 +14,7 @@ extension LuaDefinitions {
                 Function(
                     "chat", ["id: string", "msg?: shunt.Message"], ["shunt.Verdict"],
                     "The payload goes to all members of that chat, if it is open on this worker."),
-                Function("drop", ["why?: string"], ["shunt.Verdict"], "Nobody gets it; the sender is told nothing."),
+                Function("drop", ["why?: string"], ["shunt.Verdict"], "Nobody gets it; the sender is told that it has come."),
                 Function("reject", ["why?: string"], ["shunt.Verdict"], "Nobody gets it, or the client is not let in; the sender is told why."),
                 Function("done", [], ["shunt.Verdict"], "No other rule sees it; it is delivered as it is now."),
                 Function("continue", ["data: string"], ["shunt.Verdict"], "In on_auth: the client is asked for another step, with these data."),
@@ -51,8 +51,7 @@ extension LuaDefinitions {
                 Function(
                     "post",
                     [
-                        "url: string", "body: string|table",
-                        "options?: { headers?: table<string, string>, timeout?: string|number, cache?: string|number }",
+                        "url: string", "body: string|table", "options?: { headers?: table<string, string>, timeout?: string|number }",
                     ],
                     ["shunt.Response?", "string? why"], "What the host answers, or nil and why; a table goes as JSON."),
             ]),
@@ -124,27 +123,38 @@ extension LuaDefinitions {
         Function("require", ["name: string"], ["any"], "A file of the plugin's own, without `.lua`."),
     ]
 
+    /// The words that `settings` is written with. `table` is Lua's own.
+    static let settingWords = SettingsSchema.words.filter { $0.name != "table" }.map { word in
+        Function(word.name, ["...: any"], ["shunt.Type"], "While the rule loads: a setting that is \(word.doc).")
+    }
+
     // MARK: tests
 
     private static func test(_ name: String, _ asked: String, _ doc: String) -> Function {
         Function(name, ["asked?: \(asked)"], ["shunt.Outcome"], doc)
     }
 
-    private static let messageFields =
-        "topic?: string, payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, "
+    private static let contentFields =
+        "payload?: string|table, key?: string, format?: string, qos?: integer, retain?: boolean, props?: table, "
         + "content_type?: string, response_topic?: string, correlation_data?: string, expiry?: integer, payload_format?: integer, "
         + "sender?: table, hops?: integer, id?: integer"
+    private static let messageFields = "topic?: string, " + contentFields
     private static let chatFields = "id?: string, members?: { uid: string, online?: boolean }[], created_at?: number"
     private static let clientFields =
         "uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, "
-        + "client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table"
+        + "client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, "
+        + "auth_method?: string"
+
+    private static let sessionFields =
+        "event?: string, client_id?: string, uid?: string, version?: string, expiry?: integer, connected?: boolean, subscriptions?: integer, "
+        + "waiting?: integer, inflight?: integer"
 
     static let testClass = Class(
         name: "shunt.Test", doc: "What a test of rule_test.lua is given: it calls the rule without a server.",
         methods: [
             test("message", "{ \(messageFields) }", "A topic message."),
-            test("broadcast", "{ filter?: table|string, \(messageFields) }", "A broadcast."),
-            test("chat", "{ \(chatFields), \(messageFields) }", "A message to a chat."),
+            test("broadcast", "{ filter?: table|string, \(contentFields) }", "A broadcast."),
+            test("chat", "{ \(chatFields), \(contentFields) }", "A message to a chat."),
             test("deliver", "{ to?: table, kind?: string, filter?: table|string, \(messageFields) }", "A delivery to `to`."),
             test("undelivered", "{ why?: string, kind?: string, filter?: table|string, \(messageFields) }", "A message that has not arrived."),
             test("chat_open", "{ \(chatFields), sender?: table }", "A client creates a chat."),
@@ -158,8 +168,8 @@ extension LuaDefinitions {
             test("register", "{ \(clientFields) }", "A client registers as a device."),
             test("select", "{ group?: string, members?: table[], \(messageFields) }", "A group chooses among its members."),
             test("will", "{ \(messageFields) }", "A will is about to be published."),
-            test("acked", "{ \(messageFields) }", "A client has acknowledged a message."),
-            test("session", "{ event?: string, client_id?: string, uid?: string }", "A session is created, resumed, over."),
+            test("acked", "{ by?: table, kind?: string, filter?: table|string, \(messageFields) }", "The client `by` has acknowledged a message."),
+            test("session", "{ \(sessionFields) }", "A session is created, resumed, over."),
             test("auth", "{ method: string, data?: string, \(clientFields) }", "A client takes a step of its authentication."),
             Function("http", ["request: string", "answer?: table", "why?: string"], [], "Says what a look-up finds; `request` is `GET https://…`."),
             Function("resolve", ["name: string", "addresses?: string[]", "why?: string"], [], "Says what addresses a name has."),
@@ -185,6 +195,9 @@ extension LuaDefinitions {
             Field("payload", "string?", "Of the first message."), Field("key", "string?", "Of the first message."),
             Field("format", "string?", "Of the first message."), Field("qos", "integer?", "Of the first message, or the subscription."),
             Field("retain", "boolean?", "Of the first message."), Field("props", "table?", "Of the first message."),
+            Field("content_type", "string?", "Of the first message."), Field("response_topic", "string?", "Of the first message."),
+            Field("correlation_data", "string?", "Of the first message."), Field("expiry", "integer?", "Of the first message."),
+            Field("payload_format", "integer?", "Of the first message."),
             Field("filter", "table?", "Of the first message, where it is a broadcast."), Field("group", "string?", "Of the subscription."),
             Field("delay", "number?", "Seconds after which the first message goes out; nil: at once."),
             Field("kind", "string?", "Of the first message."), Field("member", "integer?", "The place of the member that `on_select` chose."),

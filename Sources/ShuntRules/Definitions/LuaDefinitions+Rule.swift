@@ -2,7 +2,7 @@ extension LuaDefinitions {
     /// The classes of objects, and what rule.lua and a test's functions take and give.
     static let classes = [
         rule, message, properties, filter, client, member, session, will, subscription, chat, context, verdict, counterClass, store, testClass,
-        outcome, response, packed, found,
+        outcome, response, packed, found, settingType,
     ]
 
     private static let decision = "shunt.Verdict|shunt.Message|nil"
@@ -25,7 +25,10 @@ extension LuaDefinitions {
             Field("budget?", "{ time?: string, memory?: string }", "Of a call; at most the configuration's."),
             Field("grants?", "{ publish?: string[], chat?: string[], broadcast?: boolean }", "What the rule may do besides what the sender may."),
             Field("on_error?", "\"pass\"|\"drop\"|\"reject\"", "What stands where a call fails."),
-            Field("settings?", "table", "What the rule's settings are: names with types, such as `integer { default = 4 }`."),
+            Field(
+                "settings?", "table<string, shunt.Type|table>|shunt.Type",
+                "What the rule's settings are: names with types, such as `integer { default = 4 }`."),
+            Field("mode?", texts("live", "shadow", "canary"), "Whether it decides, is on trial, or decides for some clients."),
             Field("tick?", "number", "Seconds between two calls of on_tick: 0.1 to 86,400, 60 where there is none."),
             Field("breaker?", "{ errors?: integer, window?: string, retry?: string }", "When a rule that keeps failing is switched off."),
             hook("on_load", "settings: table, saved: table?", "", "The rule starts; an error keeps it from starting."),
@@ -125,7 +128,7 @@ extension LuaDefinitions {
     static let client = Class(
         name: "shunt.Client", doc: "A client: `conn`, `msg.sender`, `sub.sender`.",
         fields: [
-            Field("id", "string", "Its connection."), Field("uid", "string", "Its user; empty where it is not known."),
+            Field("id", "integer", "Its connection."), Field("uid", "string", "Its user; empty where it is not known."),
             Field("device", "string", "Its device's name; empty where it is not known."), Field("tags", "string[]", "Its tags."),
             Field("alias", "string[]", "Its aliases."), Field("protocol", "\"exchange\"|\"mqtt\"", "What it speaks."),
             Field("version", "string?", "Of MQTT: 3.1, 3.1.1 or 5.0."), Field("client_id", "string?", "Of MQTT: its identifier."),
@@ -249,4 +252,6 @@ extension LuaDefinitions {
             Field("data", "string", "The bytes."), Field("type", "integer?", "Of an extension: its type."),
             Field("time", "number?", "Of an extension of type -1: seconds since 1970."),
         ])
+
+    static let settingType = Class(name: "shunt.Type", doc: "What a setting may be: `text`, `list(text)`, `integer { min = 1 }`.")
 }

@@ -53,7 +53,7 @@ public enum LuaDefinitions {
         ]
         for one in classes { lines += print(one) }
         for one in libraries { lines += print(one) }
-        for one in functions { lines += print(one, before: "") + [""] }
+        for one in functions + settingWords { lines += print(one, before: "") + [""] }
         while lines.last == "" { lines.removeLast() }
         return lines.joined(separator: "\n") + "\n"
     }
