@@ -48,3 +48,11 @@ def test_warnings_end_it_with_strict_alone(tmp_path):
     assert result.returncode == 0 and ":1:7: warning" in result.stdout and "r may, whoever the sender is: broadcast" in result.stdout, result
     assert run("rule", "check", folder, "--strict").returncode == 65
     assert run("rule", "check", tmp_path / "none").returncode == 78
+
+
+def test_a_folder_that_is_named_twice_is_looked_at_once(tmp_path):
+    folder = plugin(tmp_path, "red", 'return { on_message = function() return route.drop("all") end }\n')
+    (folder / "rule_test.lua").write_text('return { ["all are dropped"] = function(t) t:eq(t:message { payload = "x" }.verdict, "drop") end }\n')
+    result = run("rule", "check", tmp_path, folder, folder / "rule.lua", "--strict")
+    assert result.returncode == 0 and "1 plugin: 0 errors, 0 warnings" in result.stdout, result
+    assert "1 passed, 0 failed" in run("rule", "test", tmp_path, folder).stdout
