@@ -12,6 +12,8 @@ enum LuaHints {
         }
     }
 
+    /// Words that begin a statement, and no value.
+    private static let beginning: Set<String> = ["return", "if", "for", "while", "repeat", "local", "break", "goto"]
     private static let braces = "Lua has no braces around statements: end closes them"
 
     /// Of a word that is missing, by what stands in its place.
@@ -53,9 +55,7 @@ enum LuaHints {
         case "=" where before == ")": "function(x) return x + 1 end is a function"
         case "[": "{ 1, 2 } is a list"
         case "{": braces
-        case "return", "if", "for", "while", "repeat", "local",
-            "break" where before == "{":
-            braces
+        case _ where before == "{" && beginning.contains(sign): braces
         default: nil
         }
     }

@@ -211,7 +211,7 @@ extension ShapeChecks {
             let literal = LiteralChecks.Literal(field.value)
             let isRight = literal.map { $0.fits(elements) } ?? self.type(of: field.value).map { fits($0, elements) } ?? true
             guard !isRight else { continue }
-            let shown = literal?.shown ?? self.type(of: field.value).map { "\(Self.one($0))" } ?? "a value"
+            let shown = literal?.shown ?? self.type(of: field.value).map(Self.one) ?? "a value"
             file.find(.error, .arguments, field.offset, "\(what): an element is \(shown)", help: LiteralChecks.told(elements))
         }
     }

@@ -145,7 +145,7 @@ struct TableGrowth {
     // MARK: nil
 
     private func mayBeNil(_ value: LuaExpression, depth: Int = 0) -> Bool {
-        guard depth < 10 else { return true }
+        guard depth < 4 else { return true }
         switch value.kind {
         case .null: return true
         case .parenthesis(let inner): return mayBeNil(inner, depth: depth + 1)

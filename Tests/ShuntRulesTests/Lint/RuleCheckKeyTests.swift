@@ -164,6 +164,11 @@ struct RuleCheckKeyTests {
         #expect(found.first { $0.kind == .syntax || $0.kind == .global }?.help?.contains(help) == true, "\(found)")
     }
 
+    @Test("what other languages do not have either is told without a hint", arguments: ["return return", "local x = not", "f(1,)"])
+    func noHint(body: String) throws {
+        #expect(try lintDetails("local function f()\n\(body)\nend\nreturn { on_tick = f }").map(\.help) == [nil])
+    }
+
     @Test("a character that Lua has not is shown as it is")
     func characters() throws {
         #expect(try lintDetails("local a = \u{201C}x\u{201D}").map(\.message).first == "Lua has no '\u{201C}' outside of texts")
