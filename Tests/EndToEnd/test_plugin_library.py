@@ -39,6 +39,13 @@ def running(shunt, tmp_path):
     return start
 
 
+def dies(mqtt, worker, name, topic, **more):
+    """A client that says nothing and vanishes, with a will on a topic."""
+    client = mqtt(worker)
+    client.connect(name, will=packets.Will(topic, b"gone", 1, properties={"user": ("tenant", "forged")}), **more)
+    client.vanish()
+
+
 @pytest.fixture
 def mqtt(shunt):
     return lambda worker: shunt.closing(Client(worker.listeners["worker.mqtt"], 5))
@@ -205,6 +212,29 @@ def test_wills_of_several_clients_are_not_one_message(running, mqtt):
         device.connect(f"device-{number}", user=f"device-{number}", will=packets.Will(f"status/{number}", b"offline", 1))
         device.vanish()
     assert sorted(watcher.message().topic for _ in range(3)) == ["status/0", "status/1", "status/2"]
+
+
+def test_wills_count_with_their_clients_messages_and_get_what_is_known_of_them(running, mqtt, shunt):
+    backend = shunt.closing(Backend(lambda method, target, body: (0, 200, b'{"tenant":"acme"}')))
+    worker = running(
+        {
+            "rate-limit": {"limits": [{"topic": "often", "rate": 0.001, "burst": 2}]},
+            "tenant-quota": {"separator": "@", "default": {"day": {"messages": 5}, "connections": 2}},
+            "enrich": {"url": backend.url + "/{uid}", "attributes": {"tenant": "tenant"}, "topics": ["often", "known"]},
+        },
+        lookups={"enrich": {"hosts": [backend.host]}}, loops=1,
+    )
+    reader = mqtt(worker)
+    reader.connect("reader", user="eve@readers")
+    reader.subscribe("#", qos=1)
+    for topic in ("often", "often", "often", "known", "known", "known", "known"):
+        dies(mqtt, worker, "device", topic, user="ada@acme")
+    dies(mqtt, worker, "device", "last", user="bob@other")
+    got = []
+    while not got or got[-1].topic != "last":
+        got.append(reader.message())
+    assert [each.topic for each in got] == ["often", "often", "known", "known", "known", "last"]
+    assert [told(each)["tenant"] for each in got] == ["acme"] * 5 + ["forged"]
 
 
 def test_a_rate_counts_what_clients_send_and_not_what_rules_send_on(running, connect):

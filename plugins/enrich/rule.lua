@@ -93,14 +93,11 @@ end
 function R.on_disconnect(conn) kv.delete("client " .. conn.id) end
 
 local function attributes_of(sender)
-  local kept = sender and kv.get("client " .. sender.id)
-  return kept and json.decode(kept) or sender and sender.attributes or {}
+  local kept = kv.get("client " .. sender.id)
+  return kept and json.decode(kept) or sender.attributes
 end
 
-function R.on_message(msg)
-  -- What rules send of their own is none of a client's. What they send on may come from a topic that is not among `topics`.
-  if msg.hops > 0 and not msg.sender then return nil end
-  local known = attributes_of(msg.sender)
+local function enriched(msg, known)
   if set.add == "payload" then
     local document = msg:json()
     if document == nil then
@@ -122,6 +119,13 @@ function R.on_message(msg)
     if known[name] then props[#props + 1] = { name = set.prefix .. name, value = known[name] } end
   end
   return msg:with { props = props }
+end
+
+function R.on_will(msg, conn) return enriched(msg, conn.attributes) end
+
+function R.on_message(msg)
+  -- What rules send on may come from a topic that is not among `topics`. Without a sender it is a rule's own, or a will that has been given them.
+  return msg.sender and enriched(msg, attributes_of(msg.sender)) or nil
 end
 
 return R

@@ -62,6 +62,12 @@ return {
     t:eq({ out.verdict, out.payload }, { "replace", "x" })
   end,
 
+  ["takes forged ones away from a will, too"] = function(t)
+    with(t)
+    local out = t:will { topic = "orders/1", payload = "gone", props = { tenant = "forged", a = "b" }, sender = { uid = "ann", client_id = "d1" } }
+    t:eq({ out.error, props(out) }, { nil, { a = "b" } })
+  end,
+
   ["or as a field of their JSON"] = function(t)
     with(t, { add = "payload", field = "by" })
     answer(t, "ann", { org = { id = 7 }, plan = "gold" })

@@ -79,16 +79,29 @@ local function name_of(sender, by)
   return by ~= "connection" and sender.uid ~= "" and "uid " .. sender.uid or sender.id
 end
 
-function R.on_message(msg, ctx)
-  local topic, sender = msg.topic, msg.sender
-  -- What rules send on has been counted when it came.
-  if not sender or msg.hops > 0 then return end
+local function refusal(topic, sender, now)
   for _, limit in ipairs(limits) do
-    if match(topic, limit.topic) and not take(limit, name_of(sender, limit.by), ctx.now) then
+    if match(topic, limit.topic) and not take(limit, name_of(sender, limit.by), now) then
       limit.refused:inc()
       return limit.refusal
     end
   end
+end
+
+-- The will that has just been counted: as a message it comes next.
+local will
+
+function R.on_will(msg, conn, ctx)
+  will = msg.id
+  return refusal(msg.topic, conn, ctx.now)
+end
+
+function R.on_message(msg, ctx)
+  local sender, is_counted = msg.sender, will == msg.id
+  will = nil
+  -- What rules send on has been counted when it came.
+  if is_counted or not sender or msg.hops > 0 then return end
+  return refusal(msg.topic, sender, ctx.now)
 end
 
 return R

@@ -67,13 +67,17 @@ return {
     t:eq({ passed, sent(t, 5, "ann") }, { 9, 1 })
   end,
 
-  ["counts a will that comes when its client's address is gone by its uid"] = function(t)
-    t:ok(t:settings { limits = { { rate = 1, burst = 1, by = "address" } } })
-    local verdicts = {}
-    for i, uid in ipairs { "ann", "ann", "bob" } do
-      verdicts[i] = t:message { topic = "x", payload = "y", sender = { uid = uid, device = "d" .. i, address = "" } }.verdict
+  ["counts a will once, and by its uid where its client's address is gone"] = function(t)
+    for _, by in ipairs { "uid", "address" } do
+      t:ok(t:settings { limits = { { rate = 1, burst = 1, by = by } } })
+      local verdicts = {}
+      for i, uid in ipairs { "ann", "ann", "bob" } do
+        local will = { topic = "x", payload = "y", id = i, sender = { uid = uid, device = "d" .. i, address = "" } }
+        verdicts[i] = t:will(will).verdict .. " " .. t:message(will).verdict
+      end
+      t:eq(verdicts, { "pass pass", "reject pass", "pass pass" }, by)
+      t:eq(send(t, "bob"), by == "uid" and "reject" or "pass")
     end
-    t:eq(verdicts, { "pass", "reject", "pass" })
   end,
 
   ["limits the topics that it is told to"] = function(t)

@@ -1,19 +1,15 @@
 -- So many messages, bytes, connections and subscriptions for each tenant. See README.md.
-local function windowed(doc)
-  local fields = {
-    messages = integer { min = 0, optional = true, doc = "messages" }, bytes = size { min = 0, optional = true, doc = "bytes of payload" },
-  }
-  return table(fields, { optional = true, doc = doc })
-end
+local window = {
+  messages = integer { min = 0, optional = true, doc = "messages" }, bytes = size { min = 0, optional = true, doc = "bytes of payload" },
+}
 
 -- What a tenant may have.
-local function plan(more)
-  return table({
-    minute = windowed "in each minute", hour = windowed "in each hour", day = windowed "in each day, from 00:00 UTC",
-    connections = integer { min = 0, optional = true, doc = "connections at a time" },
-    subscriptions = integer { min = 0, optional = true, doc = "subscriptions at a time" },
-  }, more)
-end
+local plan = {
+  minute = table(window, { optional = true, doc = "in each minute" }), hour = table(window, { optional = true, doc = "in each hour" }),
+  day = table(window, { optional = true, doc = "in each day, from 00:00 UTC" }),
+  connections = integer { min = 0, optional = true, doc = "connections at a time" },
+  subscriptions = integer { min = 0, optional = true, doc = "subscriptions at a time" },
+}
 
 local R = {
   name = "tenant-quota", priority = 85, tick = 1, on_error = "reject", breaker = { errors = 1000000 },
@@ -22,8 +18,8 @@ local R = {
     separator = text { optional = true, min = 1, max = 8, doc = "for `by: uid`: the tenant is what comes after the last one of it" },
     level = integer { default = 1, min = 1, max = 128, doc = "for `by: topic`: which level" },
     attribute = text { default = "tenant", min = 1, doc = "for `by: attribute`: which of `conn.attributes`" },
-    default = plan { optional = true, doc = "of tenants that have no plan of their own; where it is not set, they have no limits" },
-    tenants = map(plan(), { optional = true, max = 10000, doc = "plans by tenant" }),
+    default = table(plan, { optional = true, doc = "of tenants that have no plan of their own; where it is not set, they have no limits" }),
+    tenants = map(table(plan), { optional = true, max = 10000, doc = "plans by tenant" }),
     action = enum { "reject", "drop", default = "reject", doc = "what becomes of messages over a quota; a client or a subscription is refused" },
     unknown = enum { "pass", "reject", default = "pass", doc = "what becomes of what has no tenant" },
     warn_at = number { default = 0.8, min = 0.01, max = 1, doc = "the share of a quota that is logged when it is reached" },
@@ -32,14 +28,9 @@ local R = {
 }
 
 local windows, held, whose = require "windows", require "held", require "tenant"
-local short = whose.short
+local refusal = require "refusal"
+local short, count, refuse = whose.short, refusal.count, refusal.refuse
 local set, name, reads_bytes, current = nil, R.name, {}, nil
-local counted = {}
-
-local function count(what)
-  counted[what] = counted[what] or counter("tenant_quota_total", { what = what })
-  counted[what]:inc()
-end
 
 function R.on_load(settings, saved)
   set = settings
@@ -60,11 +51,6 @@ function R.on_unload() return held.saved() end
 local function tenant_of(conn, topic) return whose.of(conn, topic, set) end
 
 local function plan_of(tenant) return set.tenants and set.tenants[tenant] or set.default end
-
-local function refuse(action, what, why)
-  count(what)
-  return route[action](why)
-end
 
 local function unknown()
   return set.unknown == "reject" and refuse("reject", "unknown", "it belongs to no tenant") or nil
@@ -121,23 +107,35 @@ local function warn(window, what, sum, limit)
   log.warn("a tenant is near its quota", { tenant = current, window = window, of = what, used = sum, quota = limit })
 end
 
-local function message(msg, ctx)
-  local sender = msg.sender
-  -- What rules send of their own, or send on, has been counted or is nobody's.
-  if not sender or msg.hops > 0 then return nil end
+local function charge(msg, sender, is_will, ctx)
   local tenant = tenant_of(sender, msg.topic)
   if not tenant then return unknown() end
   local plan = plan_of(tenant)
   if not plan then return nil end
-  -- A will comes when its client has gone: that makes nobody come back for more than a minute.
-  local stays = held.has(sender.id, short(tenant))
-  local refused = set.by ~= "topic" and enter(sender, short(tenant), plan, stays, ctx)
+  -- A will comes when its client has gone, and needs no place.
+  local refused = not is_will and set.by ~= "topic" and enter(sender, short(tenant), plan, held.has(sender.id, short(tenant)), ctx)
   if refused then return refused end
   current = tenant
   local bytes = reads_bytes[plan] and #msg.payload or 0
   local window, what, most = windows.charge(name, short(tenant), plan, plan ~= set.default, bytes, ctx, warn)
   if window == "full" then return refuse(set.action, "full", "too many tenants to count") end
   return window and refuse(set.action, what, ("its tenant's quota is %d %s a %s"):format(most, what, window)) or nil
+end
+
+-- The will that has just been counted: as a message it comes next.
+local will
+
+function R.on_will(msg, conn, ctx)
+  will = msg.id
+  return charge(msg, conn, true, ctx)
+end
+
+local function message(msg, ctx)
+  local sender, is_counted = msg.sender, will == msg.id
+  will = nil
+  -- What rules send of their own, or send on, has been counted or is nobody's.
+  if is_counted or not sender or msg.hops > 0 then return nil end
+  return charge(msg, sender, false, ctx)
 end
 
 R.on_message, R.on_broadcast, R.on_chat = message, message, function(msg, _, ctx) return message(msg, ctx) end

@@ -155,9 +155,11 @@ return {
     connect(t, "ann", "d1")
     send(t, "ann", "x", { sender = client("ann", "d1") })
     t:disconnect(client("ann", "d1"))
-    send(t, "ann", "gone", { sender = client("ann", "d1") })
-    t:advance(70)
+    local will = { topic = "a/1", payload = "gone", id = 77, sender = client("ann", "d1") }
+    t:eq({ t:will(will).verdict, t:message(will).verdict }, { "pass", "pass" })
     t:eq(connect(t, "ann", "d2").verdict, "accept")
+    with(t, { day = { messages = 2 } })
+    t:eq({ t:will(will).verdict, t:message(will).verdict, passed(t, 2, "ann"), t:will(will).verdict }, { "pass", "pass", 1, "reject" })
   end,
 
   ["counts no more clients on trial than it may, and those when they do something"] = function(t)
