@@ -208,6 +208,8 @@ public final class LoopEngine {
         if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }
+        // A rule has nothing left to close.
+        clients[slot].state = .closing
         if let gone { tellGone(gone, why: why) }
         clients[slot] = Client(state: .free, generation: connection.generation)
     }
