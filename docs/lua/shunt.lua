@@ -26,7 +26,7 @@
 ---@field on_chat? fun(msg: shunt.Message, chat: shunt.Chat, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A member sends to a chat; `msg.topic` is its id.
 ---@field on_chat_close? fun(chat: shunt.Chat, why: "destroyed"|"idle"|"deserted"|"moved"|"closed by an operator", ctx: shunt.Context) A chat has ended.
 ---@field on_deliver? fun(msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil Once for each recipient of a message.
----@field on_undelivered? fun(msg: shunt.Message, why: "no subscriber"|"no device"|"too many hops"|"queue full"|"gone"|"expired", ctx: shunt.Context) A message has not reached anybody, or a recipient.
+---@field on_undelivered? fun(msg: shunt.Message, why: "no subscriber"|"no device"|"too many hops"|"queue full"|"gone"|"session ended"|"expired", ctx: shunt.Context) A message has not reached anybody, or a recipient.
 ---@field on_register? fun(conn: shunt.Client, ctx: shunt.Context): shunt.Verdict|shunt.Client|nil A client registers as a device.
 ---@field on_select? fun(group: string, members: shunt.Member[], msg: shunt.Message, ctx: shunt.Context): shunt.Member? A consumer group has several members who may get a message.
 ---@field on_will? fun(msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context): shunt.Verdict|shunt.Message|nil A will is about to be published.

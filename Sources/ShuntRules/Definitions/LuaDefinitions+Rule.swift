@@ -50,7 +50,8 @@ extension LuaDefinitions {
             hook("on_deliver", "msg: shunt.Message, conn: shunt.Client, ctx: shunt.Context", decision, "Once for each recipient of a message."),
             hook(
                 "on_undelivered",
-                "msg: shunt.Message, why: \(texts("no subscriber", "no device", "too many hops", "queue full", "gone", "expired")), "
+                "msg: shunt.Message, "
+                    + "why: \(texts("no subscriber", "no device", "too many hops", "queue full", "gone", "session ended", "expired")), "
                     + "ctx: shunt.Context",
                 "",
                 "A message has not reached anybody, or a recipient."),
