@@ -169,18 +169,39 @@ struct TrialTests {
     @Test("a version that has just begun counts whom it fails for: clients of one address are one")
     func watched() throws {
         let rig = try Rig(Self.passes, mode: .live)
-        func clients() -> [Int] { rig.rules.figures()[0].current["on_message"].map { [$0.callers, $0.failing] } ?? [] }
+        func clients() -> [Int] { rig.rules.figures()[0].current["on_message"].map { [$0.callers.count, $0.failing.count] } ?? [] }
         rig.send()
-        #expect(clients() == [0, 0], "the first version has none before it")
+        #expect(clients() == [0, 0], "the first version is not looked at")
         let next = try PluginFolder(["r/rule.lua": "return { on_message = function(msg) if msg.payload == '5' then error('x') end end }"])
-        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path, limits: .ample), now: 1000) == nil)
+        let other = try RuleSet.load(directory: next.path, limits: .ample)
+        #expect(rig.rules.replace(with: other, watching: ["r"], now: 1000) == nil)
         for _ in 0..<3 { rig.send(from: 0) }
         for client in [1, 251, 501, 1] { rig.send("a", "5", from: client) }
         #expect(clients() == [2, 1])
         rig.send("a", "5", from: 2)
         #expect(clients() == [3, 2])
+        // It goes on over what changes other rules.
+        #expect(rig.rules.replace(with: other, now: 1000) == nil)
+        #expect(clients() == [3, 2])
         #expect(rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path + "/plugins", limits: .ample), now: 1000) == nil)
         #expect(clients() == [0, 0])
+    }
+
+    @Test("whom the first rules of a loop fail for is counted, too, where they begin while the worker runs")
+    func firstRules() throws {
+        let folder = try PluginFolder(["r/rule.lua": "return { on_message = function() error('x') end }"])
+        let set = try RuleSet.load(directory: folder.path, limits: .ample)
+        for (watched, callers) in [(["r"] as Set<String>, 1), ([], 0)] {
+            let rules = try LoopRules(
+                set: set, worker: "w", loop: 0, limits: .ample, shared: try SharedStore(), watching: watched, log: { _ in },
+                inflate: { _, _, _, _ in [] }, now: 1000)
+            withBytes("t") { topic in
+                let message = MessageView(kind: .topic, topic: topic, key: nil, payload: topic, format: .text, id: 1, sender: .client(1))
+                _ = rules.onMessage(message, selection: RuleSelection(mask: 1), now: 1000)
+            }
+            let hook = rules.figures()[0].current["on_message"]
+            #expect(hook?.callers.count == callers && hook?.failing.count == callers)
+        }
     }
 
     @Test("a canary decides for its share of the clients, always the same, and for those that are named")

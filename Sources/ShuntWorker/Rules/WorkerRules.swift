@@ -149,10 +149,12 @@ struct WorkerRules: Sendable {
     }
 
     /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.
-    func load(loop: UInt8, peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
+    func load(
+        loop: UInt8, peers: any PeerDirectory, watching watched: Set<String> = [], now: Double
+    ) throws(ShuntError) -> LoopRules? {
         guard !set.rules.isEmpty else { return nil }
         let rules = try LoopRules(
-            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared, apart: apart,
+            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared, apart: apart, watching: watched,
             log: { [logger, events] entry in
                 if let event = entry.event { events.add(event, rule: entry.rule, loop: loop, now: Worker.now) }
                 logger.log(level: entry.level.swiftLog, "\(entry.text)", metadata: entry.metadata)
