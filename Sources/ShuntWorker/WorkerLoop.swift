@@ -1,4 +1,3 @@
-    func lookupsChanged() { rules?.allowLookups() }
 import Dispatch
 import ExchangeCodec
 import PayloadCompression
@@ -47,7 +46,7 @@ final class WorkerLoop: EventLoopHandler {
         engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
-            rules?.lookups = LoopLookups(peers, loop: loop.index)
+            permitLookups()
             engine.setHooks(rules)
             peers.started(nil)
         } catch {
@@ -299,9 +298,9 @@ final class WorkerLoop: EventLoopHandler {
                 let new = try next.load(loop: loop.index, peers: engine, watching: watched, now: loop.now)
                 rules?.stop(now: loop.now)
                 rules = new
-                rules?.lookups = LoopLookups(peers, loop: loop.index)
             }
             (previous, version) = (version, next)
+            permitLookups()
             engine.setHooks(rules)
             driver.rulesChanged(self)
             return nil
@@ -327,9 +326,12 @@ final class WorkerLoop: EventLoopHandler {
             rules?.setLimits(before.limits)
             rules?.revert(now: loop.now)
         }
+        permitLookups()
         engine.setHooks(rules)
         driver.rulesChanged(self)
     }
+
+    private func permitLookups() { rules?.lookups = LoopLookups(peers, loop: loop.index, permits: version.permits) }
 
     /// The version that runs, and those of its rules that a breaker has switched off here.
     var rulesVersion: WorkerRules { version }

@@ -183,3 +183,17 @@ def test_a_way_back_that_is_barred_is_an_event(rules):
 
     eventually(lambda: len(events()) == 2, 10)
     assert any("by itself: r: 100.0 % of" in detail and "not mine" in detail for detail in events())
+
+
+def test_a_way_back_leaves_the_limits_of_the_process_as_they_are(rules):
+    logging = "return {{ on_message = function(msg) log.info('got ' .. msg.payload) return msg:with {{ payload = '{}' }} end }}"
+    worker = rules({"r": logging.format("v1")}, more=", log_payloads: true", window="0s")
+    write_rule(worker.plugins, "r", logging.format("v2"))
+    worker.reload()
+    worker.configure(more=", log_payloads: false")
+    worker.reload()
+    worker.admin("rules", "rollback")
+    worker.producers[0].message("t", "SECRET")
+    assert worker.receiver.receive(1)[0].text == "v1"
+    worker.worker.wait_log("(hidden: it repeats the payload)")
+    assert "SECRET" not in worker.log()

@@ -70,7 +70,8 @@ final class RuleDeployments: Sendable {
                 // What the version before has done is known before loops have forgotten it.
                 let records = records(of: before.current)
                 let isGuarded = configuration.rules.guard.window.seconds > 0
-                try peers.switchRules(to: next, watching: isGuarded ? next.set.applied(beyond: before.current.set) : [])
+                let watched = isGuarded ? next.set.applied(beyond: before.current.set) : []
+                try peers.switchRules(from: before.current, to: next, watching: watched)
                 let changes = took(next, configuration, records, now: now)
                 if !changes.isEmpty { peers.trimMemory() }
                 return changes
@@ -148,12 +149,12 @@ final class RuleDeployments: Sendable {
     /// - Parameter why: where no operator has asked for it.
     private func goBack(to target: WorkerRules?, why: String? = nil) throws(ShuntError) -> RuleChanges {
         let before = current
-        guard let target else {
+        guard let target = target.map(before.bringingBack) else {
             throw ShuntError(
                 .ruleMissing, "there is no version of the rules before version \(before.number)",
                 help: "the worker keeps those that it has run since it started, \(Self.kept) at most")
         }
-        try peers.switchRules(to: target)
+        try peers.switchRules(from: before, to: target)
         defer { peers.trimMemory() }
         let changes = target.changes(since: before)
         state.withLock { state in
@@ -290,10 +291,16 @@ extension [WorkerRules] {
 extension LoopPeers {
     /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
     /// - Parameter watched: the rules of the next version that are looked at.
-    fileprivate func switchRules(to next: WorkerRules, watching watched: Set<String> = []) throws(ShuntError) {
+    fileprivate func switchRules(
+        from before: WorkerRules, to next: WorkerRules, watching watched: Set<String> = []
+    ) throws(ShuntError) {
         let failures = ask { $0.setRules(next, watching: watched) }.compactMapValues { $0 }
         onEach { $0.settleRules(all: failures.isEmpty) }
-        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
+        guard let loop = failures.keys.min(), var error = failures[loop] else {
+            // Answers that others were allowed to ask for are nobody's now.
+            if next.permits != before.permits { lookups.forgetAnswers() }
+            return
+        }
         let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
         error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
         throw error
