@@ -220,6 +220,36 @@ struct TrialTests {
         #expect((0..<100).allSatisfy { none.send(from: $0).verdict == .pass && all.send(from: $0).verdict == .drop(why: "no") })
     }
 
+    @Test("a version that is live for all takes the place of the one beside it")
+    func liveBeside() throws {
+        let appends = { (text: String) in "return { on_message = function(msg) return msg:with { payload = msg.payload .. '\(text)' } end }" }
+        let rig = try Rig(appends("old"), next: appends("new"), mode: .live)
+        for client in 0..<3 { #expect(rig.send("a", "x", from: client).messages.map(\.payload) == ["xnew"]) }
+        #expect(rig.figures("r@next").calls == 3 && rig.figures("r").calls == 0)
+    }
+
+    @Test("a shadow's decision is told with its verdict and its time, and that it is not applied", arguments: [true, false])
+    func told(isBeside: Bool) throws {
+        let trial = "return { on_message = function(msg) if msg.payload == 'bad' then error('boom') end return route.drop('no') end }"
+        let live = "local n = 0 return { on_message = function(msg) n = n + 1 return msg:with { payload = tostring(n) } end }"
+        let rig = try isBeside ? Rig(live, next: trial, mode: .shadow) : Rig(trial, mode: .shadow)
+        var steps: [TracedMessage.Step] = []
+        for (payload, verdict, why) in [("x", "drop", ""), ("bad", "error", "; on_message: r/rule.lua:1: boom")] {
+            let message = RuleMessage(topic: Array("a".utf8), key: nil, payload: Array(payload.utf8))
+            let decision = rig.rules.decide(message, rule: 0, now: 1000)
+            #expect(decision.verdict == verdict && decision.why.hasPrefix("on trial: not applied" + why), "\(decision.why)")
+            #expect(decision.seconds > 0 && decision.outcome == .pass && !decision.stops)
+            message.withView { view in
+                let all = RuleSelection(mask: isBeside ? 3 : 1)
+                _ = rig.rules.onMessage(view, selection: all, now: 1000) { steps.append($0) }
+            }
+            #expect(steps.first?.verdict == verdict && steps.first?.why == decision.why)
+            steps = []
+        }
+        // The rule beside it was called by the traced messages alone.
+        if isBeside { #expect(rig.figures("r").calls == 2) }
+    }
+
     @Test("the rule's table may say its mode; the configuration goes before it")
     func table() throws {
         let text = "return { mode = 'shadow', on_message = function() return route.drop('no') end }"
