@@ -250,6 +250,41 @@ struct TrialTests {
         if isBeside { #expect(rig.figures("r").calls == 2) }
     }
 
+    @Test("the version beside a rule is given the settings as they were written, and what is wrong with them is told at their key")
+    func settings() throws {
+        let live = "return { settings = { n = integer { default = 4 }, old = integer { default = 1 } }, on_message = function() end }"
+        let next = "return { settings = { n = integer { default = 8, max = 10 } }, on_message = function() end }"
+        let folder = try PluginFolder(["plugins/r/rule.lua": live, "next/r-2026/rule.lua": next])
+        func rules(_ settings: [String: SettingValue]) throws -> [RuleSet.Rule] {
+            let trial = RuleTrial(mode: .shadow, directory: folder.path + "/next/r-2026", settings: settings["r@next"])
+            return try RuleSet.load(directory: folder.path + "/plugins", settings: settings, trials: ["r": trial]).rules
+        }
+        func error(_ settings: [String: SettingValue]) -> ShuntError? {
+            do { _ = try rules(settings) } catch { return error as? ShuntError }
+            return nil
+        }
+        #expect(try rules([:]).map(\.settings) == [.object(["n": .int(8)]), .object(["n": .int(4), "old": .int(1)])])
+        #expect(try rules(["r": .object(["n": .int(5)])])[0].settings == .object(["n": .int(5)]))
+        #expect(error(["r": .object(["n": .int(50)])])?.location == "rules.settings.r.n")
+        let wrong = error(["r": .object(["n": .int(5)]), "r@next": .object(["n": .int(50)])])
+        #expect(wrong?.location == "rules.settings.r@next.n" && wrong?.message.hasPrefix("rules.settings.r@next.n is 50") == true)
+    }
+
+    @Test("a folder that is missing is told where it is named; settings for a version that there is not get a warning")
+    func missing() throws {
+        let folder = try PluginFolder(["r/rule.lua": Self.passes])
+        let trial = { RuleTrial(mode: .shadow, directory: $0) }
+        #expect {
+            try RuleSet.load(directory: folder.path, trials: ["r": trial("/nope/")])
+        } throws: {
+            ($0 as? ShuntError)?.location == "rules.trials.r.directory" && "\($0)".contains("/nope/")
+        }
+        let settings: [String: SettingValue] = ["r@next": .object([:])]
+        let set = try RuleSet.load(directory: folder.path, settings: settings, trials: ["r": trial(nil)])
+        #expect(set.warnings.map(\.location) == ["rules.settings.r@next"])
+        #expect(try RuleSet.load(directory: folder.path, settings: settings, trials: ["r": trial(folder.path + "/r")]).warnings.isEmpty)
+    }
+
     @Test("the rule's table may say its mode; the configuration goes before it")
     func table() throws {
         let text = "return { mode = 'shadow', on_message = function() return route.drop('no') end }"
