@@ -84,11 +84,14 @@ extension LoopRules {
             stop(rule, named: set.rules[index].definition.name, now: now)
             before[set.rules[index].definition.name] = rule
         }
+        var started: [LoadedRule] = []
         do throws(ShuntError) {
             for (index, rule) in loaded.enumerated() where !rules.contains(where: { $0 === rule }) {
                 try rule.start(after: before[next.rules[index].definition.name], now: now)
+                started.append(rule)
             }
         } catch {
+            for rule in started { stop(rule, named: rule.name, now: now) }
             // The old version was told to stop: it starts again from what it saved.
             restart(stopped, of: set, now: now)
             throw error
