@@ -34,7 +34,8 @@ static bool is_name(const char *name, size_t count) {
 
 /// Shunt's own names, with and without the _total that the metrics give each counter.
 static bool is_taken(const char *name) {
-    static const char *const taken[] = {"off", "calls", "calls_total", "verdicts", "verdicts_total", "errors", "errors_total", NULL};
+    static const char *const taken[] = {"off",          "calls",  "calls_total", "verdicts", "verdicts_total", "errors",
+                                        "errors_total", "trial", "trial_total", NULL};
     for (int i = 0; taken[i] != NULL; i++) {
         if (strcmp(name, taken[i]) == 0) { return true; }
     }

@@ -292,7 +292,7 @@ static int keep_saved(lua_State *L) {
     rule->saved = LUA_NOREF;
     lua_call(L, 0, 1);
     if (lua_isnil(L, -1)) { return 0; }
-    luaL_checktype(L, -1, LUA_TTABLE);
+    if (!lua_istable(L, -1)) { return luaL_error(L, "it returned a %s, and may return a table", luaL_typename(L, -1)); }
     rule->saved = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }

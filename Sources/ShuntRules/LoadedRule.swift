@@ -13,6 +13,8 @@ final class LoadedRule {
     var notes = RuleNotes()
     /// How often its breaker has switched it off.
     var trips: UInt64 = 0
+    /// Who calls it, since it has begun to decide; nil once nobody looks at that any longer.
+    var watch: RuleWatch?
     /// What earlier versions of the rule did.
     var earlier: RuleFigures?
 

@@ -58,7 +58,7 @@ extension LoopRules {
     }
 
     public func onUnsubscribe(_ request: SubscriptionRequest, from peer: ConnectionID, now: Double) {
-        begin(now, peer)
+        begin(now, peer, SHUNT_ON_UNSUBSCRIBE)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty { retry() }
         with(request, from: peer) { subscription in
@@ -81,7 +81,7 @@ extension LoopRules {
     }
 
     public func onDisconnect(_ peer: Peer, why: String, now: Double) {
-        begin(now, peer.id)
+        begin(now, peer.id, SHUNT_ON_DISCONNECT)
         shunt_host_end_turn(host.pointer)
         guard rules.contains(where: { $0.has(SHUNT_ON_DISCONNECT) }) else { return }
         if !off.isEmpty { retry() }
@@ -99,7 +99,7 @@ extension LoopRules {
             nextTick = now
         }
         guard now >= nextTick else { return }
-        begin(now, nil)
+        begin(now, nil, SHUNT_ON_TICK)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty { retry() }
         let due = ticks.indices.filter { ticks[$0] <= now }

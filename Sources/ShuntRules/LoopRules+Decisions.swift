@@ -84,21 +84,37 @@ extension LoopRules {
         return names.indices.filter { choosing.contains($0) }.map { names[$0] }
     }
 
-    /// Why a rule does not decide about what this client sends; nil where it does.
-    private func excuse(of rule: Int, for client: ConnectionID) -> String? {
+    /// What a rule tells of a message whose decision about it is not applied, if that is so for this client.
+    private func decideUnapplied(_ message: RuleMessage, rule: Int, now: Double) -> RuleDecision? {
         guard hasModes else { return nil }
-        chooseModes(for: client)
-        if observed.contains(rule) { return "on trial: what it decides is not applied" }
-        return skipped.contains(rule) ? "its canary decides for this client" : nil
+        chooseModes(for: message.sender)
+        let isObserved = observed.contains(rule)
+        guard isObserved || skipped.contains(rule) else { return nil }
+        var decision = RuleDecision(
+            rule: rule, name: names[rule], verdict: "pass", why: "the version beside it decides for this client", seconds: 0, stops: false,
+            outcome: .pass, replacement: nil, changes: [], sent: [], isMoved: false)
+        guard isObserved else { return decision }
+        return message.withView { view in
+            beginTurn()
+            failure = nil
+            let loaded = rules[rule].pointer
+            shunt_rule_time_next(loaded, SHUNT_ON_MESSAGE)
+            let before = shunt_rule_figures(loaded, SHUNT_ON_MESSAGE).pointee
+            begin(now, view.sender, SHUNT_ON_MESSAGE)
+            self.view.show(view)
+            // It alone: a rule beside it is asked by itself.
+            _ = shunt_on_message(host.pointer, self.view, RuleSelection(mask: 1 << UInt64(rule)).subtracting(off).mask, now, outcome)
+            let after = shunt_rule_figures(loaded, SHUNT_ON_MESSAGE).pointee
+            let decided = self.decision(since: before, after)
+            (decision.verdict, decision.why) = (decided?.verdict ?? "pass", Self.notApplied(decided?.why))
+            decision.seconds = Self.seconds(after, since: before)
+            return decision
+        }
     }
 
     /// Asks one rule about a message.
     public func decide(_ message: RuleMessage, rule: Int, now: Double) -> RuleDecision {
-        if let excuse = excuse(of: rule, for: message.sender) {
-            return RuleDecision(
-                rule: rule, name: names[rule], verdict: "pass", why: excuse, seconds: 0, stops: false, outcome: .pass, replacement: nil,
-                changes: [], sent: [], isMoved: false)
-        }
+        if let decision = decideUnapplied(message, rule: rule, now: now) { return decision }
         // A canary is asked with the rule beside it, which is skipped.
         let mask: UInt64 = hasModes && set.rules[rule].isBeside ? 3 << UInt64(rule) : 1 << UInt64(rule)
         return message.withView { view in

@@ -33,7 +33,7 @@ extension LoopRules {
     }
 
     public func onSelect(_ group: String, _ members: [GroupMember], _ message: MessageView, now: Double) -> Int? {
-        begin(now, message.sender)
+        begin(now, message.sender, SHUNT_ON_SELECT)
         let selection = selection(SHUNT_ON_SELECT, for: message.kind, message.topic)
         guard !selection.isEmpty else { return nil }
         if !off.isEmpty { retry() }
@@ -52,7 +52,7 @@ extension LoopRules {
     }
 
     private func will(_ message: MessageView, of peer: Peer, now: Double) -> MessageOutcome {
-        begin(now, peer.id)
+        begin(now, peer.id, SHUNT_ON_WILL)
         let selection = selection(SHUNT_ON_WILL, for: .topic, message.topic)
         guard !selection.isEmpty else { return .pass }
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_WILL) { return outcome }
@@ -70,7 +70,7 @@ extension LoopRules {
     }
 
     private func tell(_ event: SessionEvent, _ session: SessionView, now: Double) {
-        begin(now, session.client)
+        begin(now, session.client, SHUNT_ON_SESSION)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty { retry() }
         withBytes(of: event.rawValue) { event in
@@ -88,7 +88,7 @@ extension LoopRules {
     }
 
     public func onAcked(_ message: MessageView, by peer: ConnectionID, now: Double) {
-        begin(now, peer)
+        begin(now, peer, SHUNT_ON_ACKED)
         let selection = selection(SHUNT_ON_ACKED, for: message.kind, message.topic)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }

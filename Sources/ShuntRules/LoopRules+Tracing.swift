@@ -14,16 +14,14 @@ extension LoopRules {
         let topic = String(decoding: message.topic, as: UTF8.self)
         for (index, earlier) in zip(asked, before) {
             let after = shunt_rule_figures(rules[index].pointer, SHUNT_ON_MESSAGE).pointee
-            let (figures, figuresBefore) = (RuleFigures.Hook(after), RuleFigures.Hook(earlier))
             let isLast = outcome.rule.map { Int($0) == index } ?? false
             var step = TracedMessage.Step(
                 rule: set.rules[index].definition.name, verdict: "", why: "", seconds: Self.seconds(after, since: earlier), topic: topic,
                 sends: outcome.messages.lazy.filter { Int($0.rule) == index && $0.isElsewhere }.prefix(Self.shownMessages).map(Self.destination))
-            if let (code, _) = figures.errors.first(where: { $0.value != figuresBefore.errors[$0.key] ?? 0 }) {
-                (step.verdict, step.why) = ("error", failure ?? code.rawValue)
-            } else if let (verdict, _) = figures.verdicts.first(where: { $0.value != figuresBefore.verdicts[$0.key] ?? 0 }) {
-                step.verdict = verdict
-                step.why = hasModes && observed.contains(index) ? "on trial: not applied" : isLast ? reason(of: outcome, from: index) : ""
+            if let decided = decision(since: earlier, after) {
+                step.verdict = decided.verdict
+                step.why = decided.why ?? (isLast ? reason(of: outcome, from: index) : "")
+                if hasModes, observed.contains(index) { step.why = Self.notApplied(decided.why) }
             } else if isLast {
                 // Switched off: it was not called.
                 (step.verdict, step.why) = ("off", outcome.reason)
@@ -35,6 +33,16 @@ extension LoopRules {
         return outcome
     }
 
+    /// What a rule has decided on a message between two looks at its figures, and how it has failed; nil where it was not called.
+    func decision(since before: shunt_figures, _ after: shunt_figures) -> (verdict: String, why: String?)? {
+        let (before, after) = (RuleFigures.Hook(before), RuleFigures.Hook(after))
+        if let (code, _) = after.errors.first(where: { $0.value != before.errors[$0.key] ?? 0 }) { return ("error", failure ?? code.rawValue) }
+        return after.verdicts.first { $0.value != before.verdicts[$0.key] ?? 0 }.map { ($0.key, nil) }
+    }
+
+    /// - Parameter why: how the rule has failed.
+    static func notApplied(_ why: String?) -> String { "on trial: not applied" + (why.map { "; \($0)" } ?? "") }
+
     /// Why a rule has decided so, for operators: a reason may have been made of the payload.
     private func reason(of outcome: MessageOutcome, from index: Int) -> String {
         guard shunt_rule_repeats_payload(host.pointer, rules[index].pointer, shunt_bytes(outcome.why)) else {
@@ -45,7 +53,7 @@ extension LoopRules {
 
     private static let shownMessages = 5
 
-    private static func seconds(_ after: shunt_figures, since before: shunt_figures) -> Double {
+    static func seconds(_ after: shunt_figures, since before: shunt_figures) -> Double {
         let calls = after.sampled &- before.sampled
         return calls == 0 ? 0 : Double(after.sampled_nanoseconds &- before.sampled_nanoseconds) / Double(calls) * 1e-9
     }

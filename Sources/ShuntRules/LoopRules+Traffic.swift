@@ -26,7 +26,7 @@ extension LoopRules {
     }
 
     private func entry(_ hook: shunt_hook, _ chat: ChatView, _ peer: Peer, _ now: Double) -> ConnectOutcome {
-        begin(now, peer.id)
+        begin(now, peer.id, hook)
         shunt_host_end_turn(host.pointer)
         let selection = selection(hook, of: chat)
         guard !selection.isEmpty else { return .accept }
@@ -55,7 +55,7 @@ extension LoopRules {
     }
 
     public func onChatClose(_ chat: ChatView, why: String, by closer: ConnectionID?, now: Double) {
-        begin(now, closer)
+        begin(now, closer, SHUNT_ON_CHAT_CLOSE)
         shunt_host_end_turn(host.pointer)
         let selection = selection(SHUNT_ON_CHAT_CLOSE, of: chat)
         guard !selection.isEmpty else { return }
@@ -81,7 +81,7 @@ extension LoopRules {
         let selection = selectionOfDelivery(message)
         guard !selection.isEmpty else { return .deliver }
         // The bytes do not say who sent them.
-        begin(now, peer)
+        begin(now, peer, SHUNT_ON_DELIVER)
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
         view.show(message)
         view.pointee.filter = shunt_bytes(filter)
@@ -112,7 +112,7 @@ extension LoopRules {
     }
 
     public func onUndelivered(_ message: MessageView, why: String, now: Double) {
-        begin(now, message.sender)
+        begin(now, message.sender, SHUNT_ON_UNDELIVERED)
         let selection = selection(SHUNT_ON_UNDELIVERED, for: message.kind, message.topic)
         guard !selection.isEmpty else { return }
         if !off.isEmpty { retry() }

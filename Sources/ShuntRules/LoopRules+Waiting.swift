@@ -133,7 +133,7 @@ extension LoopRules {
     // MARK: on_auth
 
     public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome {
-        begin(now, peer.id)
+        begin(now, peer.id, SHUNT_ON_AUTH)
         shunt_host_end_turn(host.pointer)
         if !off.isEmpty, let why = refusalOfOff(for: SHUNT_ON_AUTH) { return .reject(why: why) }
         return peer.withRecord { record in

@@ -55,10 +55,9 @@ public final class LoopRules: RuleHooks {
     private var refusal: ContiguousArray<UInt8> = []
     /// The version before, until `settle` or `revert`.
     var before: Version?
-    /// Whom the version that has begun last fails for; nil once it is watched no longer.
-    var watch: VersionWatch?
-    /// For how many seconds a version is watched.
-    var watchedFor: Double
+    /// Whether it is noted who calls a rule, and for whom that fails; and for how many seconds after it has begun to decide.
+    var isWatching = false
+    private(set) var watchedFor: Double
     /// Which rules are on trial, and, of the hook that runs: whose decisions are not applied, and who is not called.
     var modes = Modes()
     var hasModes = false
@@ -90,12 +89,13 @@ public final class LoopRules: RuleHooks {
     /// - Parameters:
     ///   - shared: the worker's one store.
     ///   - apart: the same for rules whose decisions are not applied.
+    ///   - watched: the rules that the worker looks at, as they have begun while it runs.
     ///   - log: what rules log, and what is to be said about them. Called on the loop.
     ///   - inflate: the plain bytes of a packed payload.
     ///   - now: seconds since 1970.
     public init(
         set: RuleSet, worker: String, loop: Int, limits: RuleLimits = RuleLimits(), shared: SharedStore, apart: SharedStore? = nil,
-        log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
+        watching watched: Set<String> = [], log: @escaping @Sendable (RuleLogEntry) -> Void, inflate: @escaping PayloadInflater, now: Double
     ) throws(ShuntError) {
         outcome.initialize(to: shunt_outcome())
         host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, apart: apart)
@@ -115,7 +115,7 @@ public final class LoopRules: RuleHooks {
         host.owner = self
         // Until the engine says what room there is; nothing else keeps messages.
         setDelayRoom(messages: Self.delayRoom.messages, bytes: Self.delayRoom.bytes)
-        if let error = replace(with: set, now: now) { throw error }
+        if let error = replace(with: set, watching: watched, now: now) { throw error }
     }
 
     /// The place of the rule that has refused somebody last.
@@ -178,7 +178,7 @@ public final class LoopRules: RuleHooks {
     }
 
     public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
-        guard off.isEmpty, !hasModes, watch == nil else { return .notAsked }
+        guard off.isEmpty, !hasModes, !isWatching else { return .notAsked }
         count(now, message.sender)
         view.show(message)
         if shunt_on_published(pointer, selection.mask, now, outcome) { return .decided }
@@ -218,7 +218,7 @@ public final class LoopRules: RuleHooks {
     func begin(_ now: Double, _ client: ConnectionID?, _ hook: shunt_hook? = nil) {
         count(now, client)
         if hasModes { chooseModes(for: client) }
-        if watch != nil, let hook { noteCaller(hook) }
+        if isWatching, let hook { noteCaller(hook) }
     }
 
     /// Runs a hook about something else than a message, or one that somebody has caused who is away.

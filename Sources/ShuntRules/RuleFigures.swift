@@ -17,10 +17,10 @@ public struct RuleFigures: Equatable, Sendable {
         public var observed: UInt64 = 0
         public var compared: UInt64 = 0
         public var different: UInt64 = 0
-        /// While a version is watched: the clients who have called the hook, and those for whom the rule failed in it; of other hooks than those
-        /// that clients call, none.
-        public var callers = 0
-        public var failing = 0
+        /// While a version is watched: what tells the clients apart who have called the hook, and those for whom the rule failed in it, as far as
+        /// they are known.
+        public var callers: Set<UInt64> = []
+        public var failing: Set<UInt64> = []
 
         public var failures: UInt64 { errors.values.reduce(0, +) }
     }
@@ -95,9 +95,20 @@ extension RuleFigures.Hook {
         sum.observed += earlier.observed
         sum.compared += earlier.compared
         sum.different += earlier.different
-        sum.callers += earlier.callers
-        sum.failing += earlier.failing
+        sum.callers.formUnion(earlier.callers)
+        sum.failing.formUnion(earlier.failing)
         return sum
+    }
+
+    /// Takes off what was counted by then. The clients are those of a watch, which began then.
+    mutating func subtract(_ earlier: RuleFigures.Hook) {
+        calls -= min(calls, earlier.calls)
+        verdicts.merge(earlier.verdicts) { $0 - min($0, $1) }
+        errors.merge(earlier.errors) { $0 - min($0, $1) }
+        times.subtract(earlier.times)
+        observed -= min(observed, earlier.observed)
+        compared -= min(compared, earlier.compared)
+        different -= min(different, earlier.different)
     }
 }
 

@@ -104,19 +104,22 @@ public struct RuleSet: Sendable {
         }
         if let error = ShuntError(all: errors) { throw error }
         for name in settings.keys.sorted()
-        where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name] != nil }) {
-            warnings.append(Self.disabled(name))
+        where !plugins.contains(where: { $0.name == name || $0.name + RuleTrial.suffix == name && trials[$0.name]?.directory != nil }) {
+            let trial = plugins.first { $0.name + RuleTrial.suffix == name }.map { "set rules.trials.\($0.name).directory" }
+            warnings.append(Self.disabled(name, help: trial))
         }
         let sorted = rules.sorted {
             ($1.definition.priority, $0.definition.name) < ($0.definition.priority, $1.definition.name)
         }
-        (self.rules, self.warnings) = try Self.adding(trials, to: sorted, warnings, limits, now)
+        (self.rules, self.warnings) = try Self.adding(trials, to: sorted, settings, warnings, limits, now)
     }
 
     /// Loads the plugin in a state of its own, as every loop will.
+    /// - Parameter key: where its settings stand in the configuration; nil: under the plugin's name.
     static func check(
-        _ plugin: RulePlugin, _ settings: SettingValue, _ limits: RuleLimits, _ now: Double
+        _ plugin: RulePlugin, _ settings: SettingValue, key: String? = nil, _ limits: RuleLimits, _ now: Double
     ) throws(ShuntError) -> (Rule, [ShuntError]) {
+        let key = key ?? settingsKey(of: plugin.name)
         let host = try LuaHost(worker: "check", loop: 0, limits: limits, shared: try SharedStore(limits: limits))
         let loaded = try LoadedRule(plugin, in: host)
         let table = try loaded.table()
@@ -124,14 +127,14 @@ public struct RuleSet: Sendable {
         let finds: PatternFinder = { (pattern, text) throws(ShuntError) in try loaded.finds(pattern, in: text) }
         reader.finds = finds
         var definition = try reader.read(table)
-        let settings = try checked(settings, definition, of: plugin, finds: finds)
+        let settings = try checked(settings, definition, at: key, finds: finds)
         try loaded.configure(definition, settings: settings)
         let rule = Rule(plugin, definition, settings)
         do throws(ShuntError) {
             try loaded.start(after: nil, now: now)
             if case .function = table["match"] ?? .null { definition.match = try reader.match(try loaded.match()) }
         } catch {
-            throw SecretTexts.hide(rule.secrets, in: aboutSettings(error, of: plugin))
+            throw SecretTexts.hide(rule.secrets, in: aboutSettings(error, at: key))
         }
         let warnings = reader.warnings + loaded.methodWarnings() + plugin.fileWarnings() + reader.unreachable(definition)
         return (Rule(plugin, definition, settings), warnings)

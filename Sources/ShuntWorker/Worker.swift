@@ -47,7 +47,6 @@ public final class Worker: Sendable {
         let worker = configuration.worker
         let checked = try WorkerRules(configuration, events: WorkerEvents(), now: Self.now)
         try Self.checkListeners(of: worker, hasMasters: !worker.masters.isEmpty)
-        let permits = try LookupService.permits(configuration)
         let tls = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         self.tls = tls
         let sockets = try Self.open(worker.listeners)
@@ -62,7 +61,6 @@ public final class Worker: Sendable {
             loops: count, listeners: setups, mailboxLimit: configuration.limits.mailbox, connectionLimit: configuration.limits.connections,
             descriptors: descriptors, doorkeeper: Doorkeeper(doors, threads: count, Self.accessLogger),
             log: ConnectionLog(Logger(label: "shunt.listener"), descriptors), events: checked.events)
-        peers.lookups.set(permits)
         deployments = RuleDeployments(checked, configuration, peers)
         keeper = RuleKeeper(deployments)
         status = WorkerStatus(hasMasters: !worker.masters.isEmpty)
@@ -144,15 +142,7 @@ public final class Worker: Sendable {
     /// - Throws: `rule.*` if the new rules are wrong; then nothing has changed.
     public func apply(_ configuration: Configuration, isCancelled: @escaping @Sendable () -> Bool = { false }) throws(ShuntError) -> RuleChanges {
         let doors = try Door.all(of: configuration, listenerNames, Self.accessLogger)
-        let permits = try LookupService.permits(configuration)
-        let permitsBefore = peers.lookups.set(permits)
-        let changes: RuleChanges
-        do throws(ShuntError) {
-            changes = try deployments.reload(configuration, isCancelled: isCancelled)
-        } catch {
-            peers.lookups.set(permitsBefore)
-            throw error
-        }
+        let changes = try deployments.reload(configuration, isCancelled: isCancelled)
         keeper.look()
         let limits = RoutingLimits(configuration, loops: loops.count)
         let count = loops.count
@@ -172,7 +162,6 @@ public final class Worker: Sendable {
             loop.setStrategies(strategies)
             loop.setSlowPolicies(slowPolicies)
             loop.setChat(chat)
-            loop.lookupsChanged()
         }
         peers.renewCertificates { $0.reload() }
         peers.doorkeeper.set(doors)
@@ -187,7 +176,6 @@ public final class Worker: Sendable {
         try checkListeners(of: configuration.worker, hasMasters: besideMaster || !configuration.worker.masters.isEmpty)
         _ = try ListenerTLS.all(of: configuration, Logger(label: "shunt.listener"))
         _ = try Door.all(of: configuration, configuration.worker.listeners.keys.sorted(), accessLogger)
-        _ = try LookupService.permits(configuration)
         return try WorkerRules(configuration, events: WorkerEvents(), now: now).set.rules.count
     }
 

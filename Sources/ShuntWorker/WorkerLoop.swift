@@ -46,7 +46,7 @@ final class WorkerLoop: EventLoopHandler {
         engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
             rules = try setup.rules.load(loop: loop.index, peers: engine, now: loop.now)
-            rules?.lookups = LoopLookups(peers, loop: loop.index)
+            permitLookups()
             engine.setHooks(rules)
             peers.started(nil)
         } catch {
@@ -190,7 +190,6 @@ final class WorkerLoop: EventLoopHandler {
     }
 
     /// Which rules may look what up has changed.
-    func lookupsChanged() { rules?.allowLookups() }
 
     // MARK: Limits of listeners
 
@@ -285,22 +284,23 @@ final class WorkerLoop: EventLoopHandler {
 
     /// Switches to another version of the rules, between two messages. If that fails the old version goes on. The version before is kept
     /// until `settleRules`, which the worker calls when all loops have answered.
+    /// - Parameter watched: the rules that the worker looks at.
     /// - Returns: why it failed.
-    func setRules(_ next: WorkerRules) -> ShuntError? {
+    func setRules(_ next: WorkerRules, watching watched: Set<String>) -> ShuntError? {
         do throws(ShuntError) {
             if let rules, !next.set.rules.isEmpty {
                 rules.setLimits(next.limits)
-                if let error = rules.replace(with: next.set, now: loop.now) {
+                if let error = rules.replace(with: next.set, watching: watched, now: loop.now) {
                     rules.setLimits(version.limits)
                     throw error
                 }
             } else {
-                let new = try next.load(loop: loop.index, peers: engine, now: loop.now)
+                let new = try next.load(loop: loop.index, peers: engine, watching: watched, now: loop.now)
                 rules?.stop(now: loop.now)
                 rules = new
-                rules?.lookups = LoopLookups(peers, loop: loop.index)
             }
             (previous, version) = (version, next)
+            permitLookups()
             engine.setHooks(rules)
             driver.rulesChanged(self)
             return nil
@@ -326,9 +326,12 @@ final class WorkerLoop: EventLoopHandler {
             rules?.setLimits(before.limits)
             rules?.revert(now: loop.now)
         }
+        permitLookups()
         engine.setHooks(rules)
         driver.rulesChanged(self)
     }
+
+    private func permitLookups() { rules?.lookups = LoopLookups(peers, loop: loop.index, permits: version.permits) }
 
     /// The version that runs, and those of its rules that a breaker has switched off here.
     var rulesVersion: WorkerRules { version }

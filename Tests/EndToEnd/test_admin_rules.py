@@ -100,6 +100,17 @@ def test_a_reload_and_a_rollback_reach_all_workers_or_one(cluster):
     eventually(lambda: all(one in cluster.admin("events").stdout for one in ("rules reload", "rules rollback")), 10, "the events")
 
 
+def test_a_way_back_of_all_says_where_workers_go_back_to_different_versions(cluster):
+    for text in ("two", "three"):
+        write_rule(cluster.plugins, "tag", FIRST.replace("one", text))
+        cluster.admin("rules", "reload")
+    assert "different versions" not in cluster.admin("rules", "rollback").stderr
+    cluster.admin("rules", "reload")
+    cluster.admin("rules", "rollback", "--worker", "east")
+    done = cluster.admin("rules", "rollback")
+    assert "version 1" in done.stdout and "version 2" in done.stdout and "workers run different versions of tag" in done.stderr, done
+
+
 def test_where_a_rule_on_trial_decides_otherwise_is_told_with_its_hook(cluster):
     write_rule(cluster.plugins, "tag", FIRST.replace("{ priority", "{ mode = 'shadow', priority", 1))
     cluster.admin("rules", "reload")

@@ -1,6 +1,7 @@
 """`shunt admin reload`, `config` and `log`: what the master's process and the workers' do alike."""
 
 import json
+import signal
 
 import pytest
 
@@ -96,6 +97,19 @@ def test_levels_of_the_log_change_while_it_runs(cluster):
     assert set(cluster.ask("log")["workers"][0]["answer"]["levels"].values()) == {"info"}
     assert "did you mean debug" in cluster.admin("log", "debgu", code=64)
     assert "links" in cluster.admin("log", "debug", "--subsystem", "links", code=64)
+
+
+def test_nothing_is_said_of_a_worker_that_does_not_answer(shunt, tmp_path):
+    cluster = Cluster(shunt, tmp_path)
+    cluster.worker.process.send_signal(signal.SIGSTOP)
+    try:
+        done = run("admin", "config", "mqtt", "--master", cluster.master.admin)
+        assert done.returncode == 0 and "no answer from east: with what it runs is not shown" in done.stderr, done
+        assert "the defaults hold" not in done.stdout + done.stderr
+        assert "no answer from east" in cluster.admin("config", "--worker", "east", code=69)
+        assert "no answer from east" in cluster.admin("log", "--worker", "east", code=69)
+    finally:
+        cluster.worker.process.send_signal(signal.SIGCONT)
 
 
 def test_a_process_that_is_both_answers_once(shunt):

@@ -1,3 +1,4 @@
+import Foundation
 import ShuntCore
 import Testing
 
@@ -12,13 +13,13 @@ struct DeployGuardTests {
         var time: UInt64 = 1_000
         var slow: UInt64?
         var trips: UInt64 = 0
-        /// Who called, and for whom it failed.
-        var clients = (callers: 0, failing: 0)
+        /// How many called, and for how many it failed; nobody knows where there are none.
+        var clients = (callers: 1, failing: 1)
 
         var record: DeployGuard.Record {
             var hook = RuleFigures.Hook()
             hook.calls = calls
-            (hook.callers, hook.failing) = clients
+            (hook.callers, hook.failing) = (Set((0..<clients.callers).map(UInt64.init)), Set((0..<clients.failing).map(UInt64.init)))
             if failed > 0 { hook.errors = [.ruleFailed: failed] }
             let slowCalls = slow == nil ? 0 : calls / 50
             if calls > slowCalls { hook.times.add(nanoseconds: time, calls: calls - slowCalls) }
@@ -38,6 +39,8 @@ struct DeployGuardTests {
             ("some fail for two clients of three", Did(calls: 1000), Did(calls: 200, failed: 20, clients: (3, 2)), true),
             ("some fail for two of 50", Did(calls: 1000), Did(calls: 1000, failed: 20, clients: (50, 2)), false),
             ("some fail for three of 50", Did(calls: 1000), Did(calls: 1000, failed: 20, clients: (50, 3)), true),
+            ("each call fails, and nobody knows who calls", Did(calls: 1000), Did(calls: 200, failed: 200, clients: (0, 0)), true),
+            ("some fail, and nobody knows who calls", Did(calls: 1000), Did(calls: 200, failed: 190, clients: (0, 0)), false),
             ("within the margin of failures", Did(calls: 1000), Did(calls: 1000, failed: 10), false),
             ("beyond it", Did(calls: 1000), Did(calls: 1000, failed: 11), true),
             ("as many failures as before", Did(calls: 1000, failed: 500), Did(calls: 1000, failed: 505), false),
@@ -51,31 +54,166 @@ struct DeployGuardTests {
             ("too few calls before to compare", Did(calls: 50), Did(calls: 1000, time: 1_000_000), false),
             ("faster, and fails less", Did(calls: 1000, failed: 100, time: 1_000_000), Did(calls: 1000), false),
         ] as [(String, Did?, Did, Bool)])
-    func verdicts(what: String, before: Did?, after: Did, isWorse: Bool) {
-        var watched = DeployGuard(.init(), before: ["r": before?.record ?? .init()], now: 100)
+    func verdicts(what: String, before: Did?, after: Did, isWorse: Bool) throws {
+        var watched = try Versions().guarding(before: before?.record)
         // The calls come one after the other.
-        var verdict = DeployGuard.Verdict.watching
-        for part: UInt64 in 1...10 where verdict == .watching {
+        var finding: DeployGuard.Finding?
+        for part: UInt64 in 1...10 where finding == nil {
             var done = after
             (done.calls, done.failed) = (after.calls * part / 10, after.failed * part / 10)
-            verdict = watched.look(at: ["r": done.record], now: 100 + 2 * Double(part))
+            finding = watched.look(at: ["r": done.record], now: 100 + 2 * Double(part))
         }
-        if case .worse(let why) = verdict {
-            #expect(isWorse, "\(what): \(why)")
-            #expect(why.hasPrefix("r: "))
-        } else {
-            #expect(verdict == .watching && !isWorse, "\(what)")
-        }
+        #expect((finding != nil) == isWorse, "\(what): \(finding?.why ?? "")")
+        #expect(finding?.why.hasPrefix("r: ") ?? true)
     }
 
     @Test("is kept when its time is over, unless it is worse at that moment; other rules do not matter")
-    func time() {
-        var watched = DeployGuard(.init(), before: ["r": Did(calls: 1000).record], now: 100)
+    func time() throws {
+        let begun = try Versions().guarding(before: Did(calls: 1000).record)
         let fails = Did(calls: 1000, failed: 1000).record
-        #expect(watched.look(at: ["r": Did(calls: 1000).record], now: 159.9) == .watching)
-        #expect(watched.look(at: ["other": fails], now: 159.9) == .watching)
-        #expect(watched.look(at: [:], now: 160) == .kept)
-        if case .worse = watched.look(at: ["r": fails], now: 160) {} else { Issue.record("it was kept") }
+        var watched = begun
+        #expect(watched.look(at: ["r": Did(calls: 1000).record], now: 159.9) == nil && watched.isLooking)
+        #expect(watched.look(at: ["other": fails], now: 159.9) == nil && watched.isLooking)
+        #expect(watched.look(at: [:], now: 160) == nil && !watched.isLooking)
+        watched = begun
+        #expect(watched.look(at: ["r": fails], now: 160) != nil)
+        // What loops have counted is not known yet.
+        watched = begun
+        #expect(watched.look(at: ["r": fails], now: 100.2) == nil && watched.isLooking)
+        watched.settings.window = 0
+        #expect(watched.look(at: ["r": fails], now: 110) == nil && !watched.isLooking)
+    }
+
+    // MARK: versions one after the other
+
+    static let good = Did(calls: 1000).record
+    static let bad = Did(calls: 1000, failed: 1000).record
+
+    @Test("goes on while other rules change, and what was changed with them goes back, too")
+    func otherRulesChange() throws {
+        let versions = try Versions()
+        try versions.take(["r": "1", "o": "1"])
+        try versions.take(["r": "2"], records: ["r": Self.good, "o": Self.good])
+        try versions.take(["o": "2"], at: 110, records: ["r": Did(calls: 20, failed: 20).record, "o": Self.good])
+        let finding = try #require(versions.look(["r": Self.bad, "o": Self.good]))
+        #expect(finding.rule == "r" && finding.version == 2)
+        #expect(finding.why == "r: 100.0 % of 1000 calls failed, 0.0 % before")
+        // The first to change is the first to have its time over.
+        #expect(versions.look(["r": Self.good, "o": Self.good], at: 160) == nil)
+        #expect(versions.look(["r": Self.bad, "o": Self.good], at: 165) == nil)
+        #expect(versions.look(["o": Self.bad], at: 165)?.version == 3)
+    }
+
+    @Test("ends with the version: what came in its place is compared with the last version that has proved itself")
+    func replaced() throws {
+        let versions = try Versions()
+        try versions.take(["r": "1"])
+        try versions.take(["r": "2"], records: ["r": Self.good])
+        let finding = try #require(versions.look(["r": Self.bad]))
+        #expect(versions.watched.stands(finding))
+        try versions.take(["r": "3"], at: 110, records: ["r": Self.bad])
+        #expect(!versions.watched.stands(finding))
+        #expect(versions.look(["r": Self.good], at: 115) == nil && versions.watched.isLooking)
+        // It is no better than the one that it was to mend.
+        #expect(versions.look(["r": Self.bad], at: 115)?.version == 2)
+        #expect(versions.look(["r": Self.good], at: 170) == nil && !versions.watched.isLooking)
+        try versions.take(["r": "4"], at: 200, records: ["r": Did(calls: 1000, failed: 500).record])
+        #expect(versions.look(["r": Did(calls: 1000, failed: 502).record], at: 210) == nil)
+        #expect(versions.look(["r": Self.bad], at: 210)?.version == 4)
+    }
+
+    @Test("what could not be taken back is not looked at any more; the others are")
+    func givingUp() throws {
+        let versions = try Versions()
+        try versions.take(["r": "1", "o": "1"])
+        try versions.take(["r": "2", "o": "2"], records: ["r": Self.good, "o": Self.good])
+        let finding = try #require(versions.look(["r": Self.bad, "o": Self.good]))
+        versions.watched.giveUp(finding)
+        #expect(versions.look(["r": Self.bad, "o": Self.good]) == nil && versions.watched.isLooking)
+        #expect(versions.look(["r": Self.bad, "o": Self.bad])?.rule == "o")
+        // The next version of it is compared with the last good one.
+        try versions.take(["r": "3"], at: 110, records: ["r": Self.bad, "o": Self.good])
+        #expect(versions.look(["r": Self.bad], at: 115)?.rule == "r")
+    }
+
+    @Test("goes on over a way back that leaves it as it is")
+    func wayBack() throws {
+        let versions = try Versions()
+        try versions.take(["r": "1", "o": "1"])
+        let second = try versions.take(["o": "2"], records: ["o": Self.good])
+        let third = try versions.take(["r": "2"], at: 110, records: ["r": Self.good, "o": Self.good])
+        #expect(versions.look(["r": Self.bad], at: 115)?.version == 3)
+        versions.watched.wentBack(to: second, from: third)
+        #expect(versions.look(["r": Self.bad], at: 116) == nil)
+        #expect(versions.look(["o": Self.bad], at: 116)?.version == 2)
+    }
+
+    @Test("a shadow is not judged; one whose decisions are applied for more clients is, by what it does from then on")
+    func trials() throws {
+        let versions = try Versions()
+        try versions.take(["r": "1"])
+        let canary = { RuleMode.canary(RuleShare(percent: $0)) }
+        let steps: [(RuleMode, isJudged: Bool)] = [
+            (.shadow, false), (canary(5), true), (canary(4), false), (canary(50), true), (.shadow, false), (.live, true), (canary(5), false),
+        ]
+        for (version, step) in zip(2..., steps) {
+            let at = Double(version) * 100
+            try versions.take(trial: step.0, at: at, records: ["r": Self.good, "r@next": Self.bad])
+            // It has failed for as long as it was on trial.
+            #expect(versions.look(["r@next": Self.bad], at: at + 1) == nil, "version \(version)")
+            var more = Self.bad
+            more.add(Self.bad)
+            #expect(versions.look(["r@next": more], at: at + 2)?.version == (step.isJudged ? version : nil))
+            #expect(versions.look(["r@next": Self.bad], at: at + 61) == nil && !versions.watched.isLooking)
+        }
+    }
+
+    @Test("a version beside a rule is compared with that rule")
+    func beside() throws {
+        let versions = try Versions()
+        try versions.take(["r": "1"])
+        let half = Did(calls: 1000, failed: 500).record
+        try versions.take(trial: .canary(RuleShare(percent: 5)), records: ["r": half])
+        #expect(versions.look(["r@next": half]) == nil)
+        #expect(versions.look(["r@next": Self.bad])?.version == 2)
+    }
+
+    /// A folder of plugins whose rules change, and what is looked at of them.
+    private final class Versions {
+        private let folder: PluginFolder
+        private var set = RuleSet.empty
+        private var number = 0
+        var watched = DeployGuard(.init())
+
+        init() throws { folder = try PluginFolder(["next/r/rule.lua": "return { on_message = function() return 'next' end }"]) }
+
+        /// The worker starts with the first version.
+        @discardableResult
+        func take(
+            _ rules: [String: String] = [:], trial: RuleMode? = nil, at now: Double = 100, records: [String: DeployGuard.Record] = [:]
+        ) throws -> RuleSet {
+            for (name, text) in rules {
+                let file = URL(fileURLWithPath: "\(folder.path)/plugins/\(name)/rule.lua")
+                try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data("return { on_message = function() return '\(text)' end }".utf8).write(to: file)
+            }
+            let next = try RuleSet.load(
+                directory: folder.path + "/plugins", trials: trial.map { ["r": RuleTrial(mode: $0, directory: folder.path + "/next/r")] } ?? [:])
+            number += 1
+            if number > 1 { watched.took(next, after: set, as: number, records: records, now: now) }
+            set = next
+            return next
+        }
+
+        func look(_ records: [String: DeployGuard.Record], at now: Double = 105) -> DeployGuard.Finding? { watched.look(at: records, now: now) }
+
+        /// Looks at a rule since 100.
+        /// - Parameter before: what ran in its place; nil: nothing did.
+        func guarding(before: DeployGuard.Record?) throws -> DeployGuard {
+            try take(before == nil ? ["other": "1"] : ["r": "1", "other": "1"])
+            try take(["r": "2"], records: before.map { ["r": $0] } ?? [:])
+            return watched
+        }
     }
 
     @Test(
@@ -90,8 +228,8 @@ struct DeployGuardTests {
             ("each call, at a low rate", [[2, 2]], 60),
             ("5 of 100, at a low rate", [[10, 0], [10, 1]], 30),
         ] as [(String, [[UInt64]], Int?)])
-    func slower(what: String, does seconds: [[UInt64]], seenWithin: Int?) {
-        var watched = DeployGuard(.init(), before: ["r": Did(calls: 100_000, time: 40_000).record], now: 100)
+    func slower(what: String, does seconds: [[UInt64]], seenWithin: Int?) throws {
+        var watched = try Versions().guarding(before: Did(calls: 100_000, time: 40_000).record)
         var hook = RuleFigures.Hook()
         for number in 0..<60 {
             // Calls, and slow ones among them, in a second of the first minute.
@@ -99,9 +237,9 @@ struct DeployGuardTests {
             hook.calls += calls
             hook.times.add(nanoseconds: 40_000, calls: calls - slow)
             hook.times.add(nanoseconds: 400_000, calls: slow)
-            let verdict = watched.look(at: ["r": .init(hooks: ["on_message": hook])], now: 101 + Double(number))
-            guard case .worse(let why) = verdict else { continue }
-            return #expect(number + 1 <= seenWithin ?? 0, "\(what): \(why), in second \(number)")
+            let finding = watched.look(at: ["r": .init(hooks: ["on_message": hook])], now: 101 + Double(number))
+            guard let finding else { continue }
+            return #expect(number + 1 <= seenWithin ?? 0, "\(what): \(finding.why), in second \(number)")
         }
         #expect(seenWithin == nil, "\(what): it was not seen")
     }

@@ -194,6 +194,30 @@ struct LifecycleTests {
         #expect(rig.send().verdict == .drop(why: "v1 2"))
     }
 
+    @Test("new rules that had started are told to stop where another one does not start")
+    func stopsStarted() throws {
+        let told = { (version: String) in
+            "return { on_load = function() log.info('\(version) load') end, on_unload = function() log.info('\(version) unload') end }"
+        }
+        let rig = try RuleRig(files: ["a/rule.lua": told("a1"), "b/rule.lua": version(1)])
+        rig.log.removeAll()
+        let next = try PluginFolder(["a/rule.lua": told("a2"), "b/rule.lua": version(2, "if saved then error('no') end")])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) != nil)
+        #expect(rig.log.texts == ["a1 unload", "a2 load", "a2 unload", "a1 load"])
+    }
+
+    @Test("an on_unload that returns something else than a table is named in the log, and the next version starts without", arguments: ["'x'", "3"])
+    func savesNothing(value: String) throws {
+        let rig = try RuleRig(files: ["r/rule.lua": "return { on_unload = function() return \(value) end, on_message = function() end }"])
+        let next = try PluginFolder(["r/rule.lua": version(2)])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
+        #expect(rig.send().verdict == .drop(why: "v2 1"))
+        let type = value == "3" ? "number" : "string"
+        #expect(rig.log.texts.count == 1)
+        #expect(rig.log.texts.first?.contains("r/rule.lua: it returned a \(type), and may return a table (rule.invalid)") == true, "\(rig.log.texts)")
+        #expect(rig.rules.figures()[0].hooks["on_unload"]?.errors == [.ruleFailed: 1])
+    }
+
     @Test("a version that another loop could not switch to is taken back: the old one starts from what it saved")
     func revert() throws {
         let rig = try RuleRig(files: ["r/rule.lua": version(1)])

@@ -129,5 +129,8 @@ struct RuleTestReportTests {
         let second = paths.snapshot()
         #expect(second.changes(since: first) == ["one/lib/a.lua", "three/rule.lua", "two/rule.lua"].map { "\(folder.path)/\($0)" })
         #expect(second.changes(since: second) == [])
+        // Who may read it.
+        #expect(chmod(folder.path + "/three/rule.lua", 0o600) == 0)
+        #expect(paths.snapshot().changes(since: second) == ["\(folder.path)/three/rule.lua"])
     }
 }

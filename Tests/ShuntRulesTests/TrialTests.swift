@@ -169,18 +169,39 @@ struct TrialTests {
     @Test("a version that has just begun counts whom it fails for: clients of one address are one")
     func watched() throws {
         let rig = try Rig(Self.passes, mode: .live)
-        func clients() -> [Int] { rig.rules.figures()[0].current["on_message"].map { [$0.callers, $0.failing] } ?? [] }
+        func clients() -> [Int] { rig.rules.figures()[0].current["on_message"].map { [$0.callers.count, $0.failing.count] } ?? [] }
         rig.send()
-        #expect(clients() == [0, 0], "the first version has none before it")
+        #expect(clients() == [0, 0], "the first version is not looked at")
         let next = try PluginFolder(["r/rule.lua": "return { on_message = function(msg) if msg.payload == '5' then error('x') end end }"])
-        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path, limits: .ample), now: 1000) == nil)
+        let other = try RuleSet.load(directory: next.path, limits: .ample)
+        #expect(rig.rules.replace(with: other, watching: ["r"], now: 1000) == nil)
         for _ in 0..<3 { rig.send(from: 0) }
         for client in [1, 251, 501, 1] { rig.send("a", "5", from: client) }
         #expect(clients() == [2, 1])
         rig.send("a", "5", from: 2)
         #expect(clients() == [3, 2])
+        // It goes on over what changes other rules.
+        #expect(rig.rules.replace(with: other, now: 1000) == nil)
+        #expect(clients() == [3, 2])
         #expect(rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path + "/plugins", limits: .ample), now: 1000) == nil)
         #expect(clients() == [0, 0])
+    }
+
+    @Test("whom the first rules of a loop fail for is counted, too, where they begin while the worker runs")
+    func firstRules() throws {
+        let folder = try PluginFolder(["r/rule.lua": "return { on_message = function() error('x') end }"])
+        let set = try RuleSet.load(directory: folder.path, limits: .ample)
+        for (watched, callers) in [(["r"] as Set<String>, 1), ([], 0)] {
+            let rules = try LoopRules(
+                set: set, worker: "w", loop: 0, limits: .ample, shared: try SharedStore(), watching: watched, log: { _ in },
+                inflate: { _, _, _, _ in [] }, now: 1000)
+            withBytes("t") { topic in
+                let message = MessageView(kind: .topic, topic: topic, key: nil, payload: topic, format: .text, id: 1, sender: .client(1))
+                _ = rules.onMessage(message, selection: RuleSelection(mask: 1), now: 1000)
+            }
+            let hook = rules.figures()[0].current["on_message"]
+            #expect(hook?.callers.count == callers && hook?.failing.count == callers)
+        }
     }
 
     @Test("a canary decides for its share of the clients, always the same, and for those that are named")
@@ -197,6 +218,71 @@ struct TrialTests {
         let none = try Rig(Self.passes, next: Self.drops, mode: .canary(RuleShare(percent: 0)))
         let all = try Rig(Self.passes, next: Self.drops, mode: .canary(RuleShare(percent: 100)))
         #expect((0..<100).allSatisfy { none.send(from: $0).verdict == .pass && all.send(from: $0).verdict == .drop(why: "no") })
+    }
+
+    @Test("a version that is live for all takes the place of the one beside it")
+    func liveBeside() throws {
+        let appends = { (text: String) in "return { on_message = function(msg) return msg:with { payload = msg.payload .. '\(text)' } end }" }
+        let rig = try Rig(appends("old"), next: appends("new"), mode: .live)
+        for client in 0..<3 { #expect(rig.send("a", "x", from: client).messages.map(\.payload) == ["xnew"]) }
+        #expect(rig.figures("r@next").calls == 3 && rig.figures("r").calls == 0)
+    }
+
+    @Test("a shadow's decision is told with its verdict and its time, and that it is not applied", arguments: [true, false])
+    func told(isBeside: Bool) throws {
+        let trial = "return { on_message = function(msg) if msg.payload == 'bad' then error('boom') end return route.drop('no') end }"
+        let live = "local n = 0 return { on_message = function(msg) n = n + 1 return msg:with { payload = tostring(n) } end }"
+        let rig = try isBeside ? Rig(live, next: trial, mode: .shadow) : Rig(trial, mode: .shadow)
+        var steps: [TracedMessage.Step] = []
+        for (payload, verdict, why) in [("x", "drop", ""), ("bad", "error", "; on_message: r/rule.lua:1: boom")] {
+            let message = RuleMessage(topic: Array("a".utf8), key: nil, payload: Array(payload.utf8))
+            let decision = rig.rules.decide(message, rule: 0, now: 1000)
+            #expect(decision.verdict == verdict && decision.why.hasPrefix("on trial: not applied" + why), "\(decision.why)")
+            #expect(decision.seconds > 0 && decision.outcome == .pass && !decision.stops)
+            message.withView { view in
+                let all = RuleSelection(mask: isBeside ? 3 : 1)
+                _ = rig.rules.onMessage(view, selection: all, now: 1000) { steps.append($0) }
+            }
+            #expect(steps.first?.verdict == verdict && steps.first?.why == decision.why)
+            steps = []
+        }
+        // The rule beside it was called by the traced messages alone.
+        if isBeside { #expect(rig.figures("r").calls == 2) }
+    }
+
+    @Test("the version beside a rule is given the settings as they were written, and what is wrong with them is told at their key")
+    func settings() throws {
+        let live = "return { settings = { n = integer { default = 4 }, old = integer { default = 1 } }, on_message = function() end }"
+        let next = "return { settings = { n = integer { default = 8, max = 10 } }, on_message = function() end }"
+        let folder = try PluginFolder(["plugins/r/rule.lua": live, "next/r-2026/rule.lua": next])
+        func rules(_ settings: [String: SettingValue]) throws -> [RuleSet.Rule] {
+            let trial = RuleTrial(mode: .shadow, directory: folder.path + "/next/r-2026", settings: settings["r@next"])
+            return try RuleSet.load(directory: folder.path + "/plugins", settings: settings, trials: ["r": trial]).rules
+        }
+        func error(_ settings: [String: SettingValue]) -> ShuntError? {
+            do { _ = try rules(settings) } catch { return error as? ShuntError }
+            return nil
+        }
+        #expect(try rules([:]).map(\.settings) == [.object(["n": .int(8)]), .object(["n": .int(4), "old": .int(1)])])
+        #expect(try rules(["r": .object(["n": .int(5)])])[0].settings == .object(["n": .int(5)]))
+        #expect(error(["r": .object(["n": .int(50)])])?.location == "rules.settings.r.n")
+        let wrong = error(["r": .object(["n": .int(5)]), "r@next": .object(["n": .int(50)])])
+        #expect(wrong?.location == "rules.settings.r@next.n" && wrong?.message.hasPrefix("rules.settings.r@next.n is 50") == true)
+    }
+
+    @Test("a folder that is missing is told where it is named; settings for a version that there is not get a warning")
+    func missing() throws {
+        let folder = try PluginFolder(["r/rule.lua": Self.passes])
+        let trial = { RuleTrial(mode: .shadow, directory: $0) }
+        #expect {
+            try RuleSet.load(directory: folder.path, trials: ["r": trial("/nope/")])
+        } throws: {
+            ($0 as? ShuntError)?.location == "rules.trials.r.directory" && "\($0)".contains("/nope/")
+        }
+        let settings: [String: SettingValue] = ["r@next": .object([:])]
+        let set = try RuleSet.load(directory: folder.path, settings: settings, trials: ["r": trial(nil)])
+        #expect(set.warnings.map(\.location) == ["rules.settings.r@next"])
+        #expect(try RuleSet.load(directory: folder.path, settings: settings, trials: ["r": trial(folder.path + "/r")]).warnings.isEmpty)
     }
 
     @Test("the rule's table may say its mode; the configuration goes before it")

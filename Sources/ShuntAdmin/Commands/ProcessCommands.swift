@@ -26,8 +26,7 @@ struct ReloadCommand: AdminSubcommand {
             [process.name, Self.list(process.answer?.changed), Self.list(process.answer?.waiting)]
         }
         try ProcessListing.write(rows, ["process", "changed", "waiting for a restart"], json, session)
-        try ProcessListing.tell(found, session)
-        try session.requireAnswers(found.missing, "it may still do it: `shunt admin config` shows the settings with which it runs")
+        try ProcessListing.tell(found, session, missing: "it may still do it: `shunt admin config` shows the settings with which it runs")
     }
 
     private static func list(_ changes: [String]?) -> String {
@@ -72,8 +71,8 @@ struct ConfigCommand: AdminSubcommand {
         }
         let shown = session.output == .json ? try session.json(of: answers.keeping(isShown)) : json
         try ProcessListing.write(rows, ["key", "value", "from the next start", "given", "process"], shown, session)
-        if rows.isEmpty, session.output == .table { session.note("the defaults hold; --effective shows them") }
-        try ProcessListing.tell(found, session)
+        if rows.isEmpty, found.missing.isEmpty, session.output == .table { session.note("the defaults hold; --effective shows them") }
+        try ProcessListing.tell(found, session, missing: "with what it runs is not shown", isReading: true)
     }
 
     private func isShown(_ setting: SettingRecord) -> Bool {
@@ -132,8 +131,8 @@ struct LogCommand: AdminSubcommand {
             (process.answer?.levels ?? [:]).sorted { $0.key < $1.key }.map { [$0.key, $0.value, process.name] }
         }
         try ProcessListing.write(rows, ["subsystem", "level", "process"], json, session)
-        try ProcessListing.tell(found, session)
-        if level != nil { try session.requireAnswers(found.missing, "it may still do it: `shunt admin log` shows how much it logs") }
+        let consequence = level == nil ? "how much it logs is not shown" : "it may still do it: `shunt admin log` shows how much it logs"
+        try ProcessListing.tell(found, session, missing: consequence, isReading: level == nil)
     }
 }
 
@@ -154,11 +153,17 @@ enum ProcessListing {
         }
     }
 
-    /// Tells which processes have not done it, and ends with an error where one has refused.
-    static func tell<Answer>(_ found: ProcessAnswersRecord<Answer>, _ session: AdminSession) throws(ShuntError) {
-        if !found.missing.isEmpty { session.note("no answer from \(found.missing.joined(separator: ", "))") }
+    /// Tells which processes have not done it, and ends with an error where one has refused or not answered.
+    /// - Parameters:
+    ///   - consequence: of workers that have not answered.
+    ///   - isReading: what the others have answered is worth something without them.
+    static func tell<Answer>(
+        _ found: ProcessAnswersRecord<Answer>, _ session: AdminSession, missing consequence: String, isReading: Bool = false
+    ) throws(ShuntError) {
         var refusals = found.workers.compactMap { worker in worker.error.map { (worker.worker, $0) } }
         if let error = found.error { refusals.insert(("the master", error), at: 0) }
+        if refusals.isEmpty, !isReading || found.processes.isEmpty { return try session.requireAnswers(found.missing, consequence) }
+        if !found.missing.isEmpty { session.note("no answer from \(found.missing.joined(separator: ", ")): \(consequence)") }
         guard let first = refusals.first else { return }
         for (name, problem) in refusals.dropFirst() {
             session.note("\(name): " + (problem.location.map { "\($0): " } ?? "") + "\(problem.message) (\(problem.code))")

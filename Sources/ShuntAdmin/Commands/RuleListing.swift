@@ -149,6 +149,7 @@ enum RuleListing {
         case .table:
             try session.console.write(answers.workers.map { FieldList.hanging($0.worker + "  ", outcome($0), width: session.console.width) }.joined())
         }
+        if deployment == .rollback { await noteDifferences(session) }
         guard let refused = answers.workers.first(where: { $0.error != nil }), let error = refused.error else {
             return try session.requireAnswers(answers.missing, "it may still do it: `shunt admin rules` tells")
         }
@@ -156,6 +157,14 @@ enum RuleListing {
         let (count, total) = (answers.workers.count { $0.error != nil }, answers.workers.count + answers.missing.count)
         let who = total == 1 ? "the worker keeps its rules" : (count == total ? "all \(total)" : "\(count) of \(total)") + " workers keep their rules"
         throw ShuntError(ErrorCode(rawValue: error.code) ?? .internalError, who, at: refused.worker, help: error.help)
+    }
+
+    /// Workers that had gone back by themselves have gone back once more.
+    private static func noteDifferences(_ session: AdminSession) async {
+        guard let rules = try? await session.ask(.rules(worker: nil), as: WorkerAnswersRecord<RuleSetRecord>.self).answer else { return }
+        let names = differing(versions(of: rules)).joined(separator: ", ")
+        guard !names.isEmpty else { return }
+        session.note("workers run different versions of \(names): `shunt admin rules` tells which; a reload has all read their files")
     }
 
     private static func outcome(_ worker: WorkerAnswersRecord<RuleDeploymentRecord>.Worker) -> String {

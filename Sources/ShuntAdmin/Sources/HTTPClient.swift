@@ -68,7 +68,7 @@ enum HTTPClient {
             }
             return try await answer.futureResult.get()
         } catch {
-            throw describe(error, address, patience)
+            throw describe(error, address, patience, mayBeDone: method != "GET")
         }
     }
 
@@ -92,7 +92,8 @@ enum HTTPClient {
         return headers
     }
 
-    static func describe(_ error: any Error, _ address: HostPort, _ patience: Int) -> ShuntError {
+    /// - Parameter mayBeDone: what was asked changes something, and may go on without its answer.
+    static func describe(_ error: any Error, _ address: HostPort, _ patience: Int, mayBeDone: Bool = false) -> ShuntError {
         if let error = error as? ShuntError { return error }
         let what =
             switch error {
@@ -101,12 +102,17 @@ enum HTTPClient {
             case AnswerFailure.closed: "the connection was closed before the answer came (a master that speaks TLS wants https://)"
             case is HTTPParserError: "what answers there does not speak HTTP"
             case AnswerFailure.silent: "nothing has come from the master for \(longestSilence.nanoseconds / 1_000_000_000) seconds"
+            // One that comes before there is a connection is another.
+            case is IOError: "the connection was broken before the answer came"
             default: unreached
             }
+        let isSent = mayBeDone && (error is AnswerFailure || error is IOError)
         return ShuntError(
             .masterUnavailable, what, at: address.description,
-            help: "start one with `shunt master` or `shunt dev`, say where it is with --master host:port, "
-                + "or read its file with --registry path")
+            help: isSent
+                ? "it may be done all the same: look before you ask again"
+                : "start one with `shunt master` or `shunt dev`, say where it is with --master host:port, "
+                    + "or read its file with --registry path")
     }
 }
 

@@ -137,7 +137,7 @@ public struct EventRecord: Codable, Hashable, Sendable {
         case adminRefused = "admin.refused"
         /// A worker runs another version of its rules.
         case rulesLoaded = "rules.loaded"
-        /// A worker was given rules that it does not take; the old ones go on.
+        /// A worker was given rules that it does not take, or could not go back to the version before; those that ran go on.
         case rulesRefused = "rules.refused"
         /// A worker has gone back to the version before, by an operator or by itself.
         case rulesRolledBack = "rules.rolled_back"

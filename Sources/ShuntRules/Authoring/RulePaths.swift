@@ -5,9 +5,10 @@ import ShuntCore
 public struct RulePaths: Sendable {
     private let paths: [String]
 
-    /// The files of plugins, each with what changes when somebody writes it.
+    /// The files of plugins, each with what changes when somebody writes it, or lets others read it.
     public struct Snapshot: Equatable, Sendable {
         fileprivate struct Stamp: Equatable {
+            /// When it was changed last, its mode too: nobody can set that back.
             var seconds: Int
             var nanoseconds: Int
             var size: Int
@@ -55,7 +56,7 @@ public struct RulePaths: Sendable {
                 var status = stat()
                 guard stat(path, &status) == 0 else { continue }
                 snapshot.files[path] = Snapshot.Stamp(
-                    seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec, size: Int(status.st_size), inode: UInt(status.st_ino))
+                    seconds: status.st_ctim.tv_sec, nanoseconds: status.st_ctim.tv_nsec, size: Int(status.st_size), inode: UInt(status.st_ino))
             }
         }
         return snapshot

@@ -3,15 +3,15 @@ import ShuntCore
 
 extension RuleSet {
     /// Where a plugin's settings stand in a configuration.
-    static func settingsKey(of plugin: RulePlugin) -> String { "rules.settings.\(plugin.name)" }
+    static func settingsKey(of plugin: String) -> String { "rules.settings.\(plugin)" }
 
     /// The settings as the rule gets them.
+    /// - Parameter key: where they stand.
     /// - Throws: the first of the errors, with the others in it. Their locations are keys: `rules.settings.redact.redactions[1].remove[0]`.
     static func checked(
-        _ settings: SettingValue, _ definition: RuleDefinition, of plugin: RulePlugin, finds: PatternFinder?
+        _ settings: SettingValue, _ definition: RuleDefinition, at key: String, finds: PatternFinder?
     ) throws(ShuntError) -> SettingValue {
         var checker = SettingsChecker(finds: finds)
-        let key = settingsKey(of: plugin)
         var checked = settings
         if let schema = definition.schema {
             checked = checker.settings(settings, schema, at: key)
@@ -24,7 +24,8 @@ extension RuleSet {
 
     /// An error that `on_load` or `match` has raised: one that begins with a setting, as in `settings.routes[1].to: …`, is about the
     /// configuration. Lua counts from 1, the configuration's keys from 0.
-    static func aboutSettings(_ error: ShuntError, of plugin: RulePlugin) -> ShuntError {
+    /// - Parameter settings: where they stand.
+    static func aboutSettings(_ error: ShuntError, at settings: String) -> ShuntError {
         let name = error.message.prefix { $0 != ":" && $0 != " " }
         guard name.hasPrefix("settings"), error.message.dropFirst(name.count).hasPrefix(": ") else { return error }
         var key = ""
@@ -42,8 +43,8 @@ extension RuleSet {
         }
         guard key.isEmpty || key.hasPrefix(".") || key.hasPrefix("[") else { return error }
         var moved = error
-        moved.location = settingsKey(of: plugin) + key
-        moved.message = settingsKey(of: plugin) + key + error.message.dropFirst(name.count)
+        moved.location = settings + key
+        moved.message = settings + key + error.message.dropFirst(name.count)
         return moved
     }
 }

@@ -1,6 +1,9 @@
 import ShuntCore
 
-/// Looks in its first minute at a version of the rules, and says whether it is worse than the one before. Time is handed in.
+/// Looks in its first minute at a version of a rule, and says whether it is worse than what ran in its place before. Time is handed in.
+///
+/// A comparison belongs to a version of a rule. It goes on while other rules change, begins again where the rule decides for more clients than
+/// before, and is gone with that version. A shadow is not judged: nothing that it decides is applied.
 ///
 /// Failures count only where more clients than one in a few meet them: by what it sends alone no client brings the version before back.
 public struct DeployGuard: Equatable, Sendable {
@@ -17,112 +20,133 @@ public struct DeployGuard: Equatable, Sendable {
         public init() {}
     }
 
-    public enum Verdict: Equatable, Sendable {
-        case watching
-        /// The time is over.
-        case kept
-        case worse(why: String)
+    /// A rule that is worse than what ran in its place before.
+    public struct Finding: Equatable, Sendable {
+        public let rule: String
+        public let why: String
+        /// The version of all rules with which it came: the one before that is to come back.
+        public let version: Int
+        let startedAt: Double
     }
 
-    /// What one version of a rule did.
-    public struct Record: Equatable, Sendable {
-        public var hooks: [String: RuleFigures.Hook]
-        /// How often its breaker has switched it off.
-        public var trips: UInt64
-
-        public init(hooks: [String: RuleFigures.Hook] = [:], trips: UInt64 = 0) { (self.hooks, self.trips) = (hooks, trips) }
-
-        /// A rule on several loops.
-        public mutating func add(_ other: Record) {
-            hooks.merge(other.hooks) { $0.adding($1) }
-            trips += other.trips
+    /// A version of a rule, and what it is compared with.
+    private struct Comparison: Equatable, Sendable {
+        enum Standing: Equatable, Sendable {
+            /// Not looked at: a shadow, or one that could not be taken back.
+            case unproven
+            case onProbation(Probation)
+            case proven
         }
 
-        var calls: UInt64 { hooks.values.reduce(0) { $0 + $1.calls } }
-        var failures: UInt64 { hooks.values.reduce(0) { $0 + $1.failures } }
-        /// Whether it fails for more than one client in a few: for most who call a hook, or for so many. Of hooks that no client calls, always.
-        var failsForMany: Bool {
-            hooks.values.contains { $0.failures > 0 && ($0.callers == 0 || $0.failing >= DeployGuard.many || $0.failing * 2 > $0.callers) }
-        }
-        /// Of 100 calls.
-        var failing: Double { calls == 0 ? 0 : Double(failures) / Double(calls) * 100 }
+        let digest: String
+        /// What ran in its place before, in a version that has proved itself; empty: nothing did.
+        let before: Record
+        /// With which version of all rules its probation began, or the probation of a version before it that had not proved itself.
+        let version: Int
+        var standing: Standing
+
+        var isOnProbation: Bool { if case .onProbation = standing { true } else { false } }
     }
 
-    public let settings: Settings
-    public let startedAt: Double
-    /// By rule, of those that are new or other than before. An empty one had no version before.
-    public let before: [String: Record]
+    public var settings: Settings
+    /// By rule; of rules that run since the worker has started there are none.
+    private var comparisons: [String: Comparison] = [:]
 
-    /// What so many clients meet is no one client's doing.
-    static let many = 3
-    /// Seconds. Nobody notices a p99 that is longer by less than this.
-    static let noticeable = 20e-6
-    /// So many calls, at least, are beyond the p99 that is too long: one or two are the machine's doing.
-    static let slowCalls: UInt64 = 10
-    /// So many spans of time in a row have more calls beyond it than one in a hundred.
-    static let slowSpans = 3
-    /// A span has so many calls, at least, and lasts so many seconds, or less where the version is looked at for a short time only.
-    private static let callsOfSpan: UInt64 = 30
-    private static let longestSpan = 2.0
+    public init(_ settings: Settings) { self.settings = settings }
 
-    /// How a hook's times went on, a span after the other.
-    private struct Span: Equatable, Sendable {
-        /// When it began, and what had been called until then.
-        var since: Double
-        var calls: UInt64 = 0
-        var slow: UInt64 = 0
-        /// How many spans in a row were too slow, until now.
-        var inRow = 0
-    }
+    /// Whether any rule is looked at.
+    public var isLooking: Bool { comparisons.values.contains(where: \.isOnProbation) }
 
-    /// By rule and hook.
-    private var spans: [String: Span] = [:]
-
-    public init(_ settings: Settings, before: [String: Record], now: Double) {
-        (self.settings, self.before, startedAt) = (settings, before, now)
-    }
-
-    /// - Parameter current: what the rules of `before` have done in this version.
-    public mutating func look(at current: [String: Record], now: Double) -> Verdict {
-        for (name, old) in before.sorted(by: { $0.key < $1.key }) {
-            if let record = current[name], let why = worse(record, than: old, name, now: now) { return .worse(why: "\(name): \(why)") }
-        }
-        return now - startedAt >= settings.window ? .kept : .watching
-    }
-
-    private mutating func worse(_ new: Record, than old: Record, _ rule: String, now: Double) -> String? {
-        if new.trips > 0, old.trips == 0 { return "its breaker has switched it off" }
-        if new.calls >= settings.calls, new.failing > old.failing + settings.errors, new.failsForMany {
-            return "\(Self.percent(new.failing)) of \(new.calls) calls failed, \(Self.percent(old.failing)) before"
-        }
-        for (hook, figures) in new.hooks.sorted(by: { $0.key < $1.key }) {
-            guard let then = old.hooks[hook]?.times, then.count >= settings.calls, let p99Then = then.quantile(0.99) else { continue }
-            let bound = max(p99Then * settings.slower, p99Then + Self.noticeable)
-            if isSlow(figures.times, bound, "\(rule) \(hook)", now: now), let p99 = figures.times.quantile(0.99) {
-                return "p99 of \(hook) is \(Self.time(p99)), it was \(Self.time(p99Then))"
+    /// Another version of the rules has taken over.
+    /// - Parameters:
+    ///   - version: its number.
+    ///   - records: what the rules of the old version had done.
+    public mutating func took(_ next: RuleSet, after old: RuleSet, as version: Int, records: [String: Record], now: Double) {
+        let judged = next.applied(beyond: old)
+        var comparisons: [String: Comparison] = [:]
+        for rule in next.rules {
+            let name = rule.definition.name
+            let earlier = self.comparisons[name]
+            let goesOn = old.rules.contains { $0.isSame(as: rule) }
+            guard !goesOn || judged.contains(name) else {
+                comparisons[name] = earlier.map { goingOn($0, in: rule.mode) }
+                continue
             }
+            // A version that has not proved itself is nothing to compare with.
+            let standard = rule.isBeside ? rule.nameBeside : name
+            let record = goesOn && !rule.isBeside ? nil : records[standard]
+            let before = earlier.flatMap { $0.standing == .proven && !goesOn ? nil : $0.before } ?? record ?? Record()
+            let first = earlier.flatMap { $0.isOnProbation ? $0.version : nil } ?? version
+            let probation = Probation(since: now, baseline: goesOn ? records[name] ?? Record() : Record())
+            comparisons[name] = Comparison(
+                digest: rule.digest, before: before, version: first,
+                standing: !judged.contains(name) ? .unproven : settings.window > 0 ? .onProbation(probation) : .proven)
+        }
+        self.comparisons = comparisons
+    }
+
+    private func goingOn(_ comparison: Comparison, in mode: RuleMode) -> Comparison {
+        var comparison = comparison
+        if mode == .shadow { comparison.standing = .unproven }
+        return comparison
+    }
+
+    /// An earlier version of the rules is back. What comes back with it is not judged again.
+    public mutating func wentBack(to target: RuleSet, from current: RuleSet) {
+        var comparisons: [String: Comparison] = [:]
+        for rule in target.rules {
+            let name = rule.definition.name
+            guard var comparison = self.comparisons[name], let same = current.rules.first(where: { $0.isSame(as: rule) }) else { continue }
+            if same.mode != rule.mode { comparison.standing = rule.mode == .shadow ? .unproven : .proven }
+            comparisons[name] = comparison
+        }
+        self.comparisons = comparisons
+    }
+
+    /// - Parameter current: what the rules have done in the version that runs.
+    /// - Returns: the first rule that is worse than what ran before.
+    public mutating func look(at current: [String: Record], now: Double) -> Finding? {
+        for (name, comparison) in comparisons.sorted(by: { $0.key < $1.key }) {
+            guard case .onProbation(var probation) = comparison.standing else { continue }
+            guard settings.window > 0 else {
+                comparisons[name]?.standing = .proven
+                continue
+            }
+            // What loops have counted is known a tenth of a second later.
+            guard abs(now - probation.since) > 0.3 else { continue }
+            if let record = current[name], let why = probation.worse(record, than: comparison.before, settings, now: now) {
+                return Finding(rule: name, why: "\(name): \(why)", version: comparison.version, startedAt: probation.since)
+            }
+            comparisons[name]?.standing = now - probation.since >= settings.window ? .proven : .onProbation(probation)
         }
         return nil
     }
 
-    /// Whether the p99 is beyond a bound, by so many calls and for so long that it is not by chance.
-    private mutating func isSlow(_ times: RuleTimes, _ bound: Double, _ hook: String, now: Double) -> Bool {
-        let (calls, slow) = (times.count, times.count(beyond: bound))
-        var span = spans[hook] ?? Span(since: startedAt)
-        if abs(now - span.since) >= min(Self.longestSpan, settings.window / Double(2 * Self.slowSpans)), calls >= span.calls + Self.callsOfSpan {
-            let isSlow = slow > span.slow && Double(slow - span.slow) > 0.01 * Double(calls - span.calls)
-            span = Span(since: now, calls: calls, slow: slow, inRow: isSlow ? span.inRow + 1 : 0)
+    /// Whether the version of the rule that was found to be worse still runs, as it ran then.
+    public func stands(_ finding: Finding) -> Bool {
+        guard case .onProbation(let probation)? = comparisons[finding.rule]?.standing else { return false }
+        return probation.since == finding.startedAt
+    }
+
+    /// A version could not be taken back: the others are looked at further.
+    public mutating func giveUp(_ finding: Finding) {
+        if stands(finding) { comparisons[finding.rule]?.standing = .unproven }
+    }
+}
+
+extension RuleSet {
+    /// The rules whose decisions are applied for clients for whom those of the other set are not: rules that are new, and those on trial for more
+    /// clients.
+    public func applied(beyond other: RuleSet) -> Set<String> {
+        let applied = rules.filter { rule in
+            guard let same = other.rules.first(where: { $0.isSame(as: rule) }) else { return rule.mode != .shadow }
+            return rule.mode.reaches(beyond: same.mode)
         }
-        spans[hook] = span
-        // Where one call in a hundred is so slow, three times the deviation is more by chance once in a thousand times.
-        let expected = 0.01 * Double(calls)
-        return span.inRow >= Self.slowSpans && calls >= settings.calls && slow >= Self.slowCalls
-            && Double(slow) > expected + 3 * expected.squareRoot()
+        return Set(applied.map(\.definition.name))
     }
+}
 
-    private static func percent(_ value: Double) -> String { "\((value * 10).rounded() / 10) %" }
-
-    private static func time(_ seconds: Double) -> String {
-        seconds < 1e-3 ? "\((seconds * 1e7).rounded() / 10) us" : "\((seconds * 1e4).rounded() / 10) ms"
-    }
+extension RuleSet.Rule {
+    /// Of a rule that runs beside another: the other's name.
+    fileprivate var nameBeside: String { String(definition.name.dropLast(RuleTrial.suffix.count)) }
 }

@@ -22,7 +22,7 @@ extension LoopRules {
             figures.times = RuleTimes(counted)
             let trial = shunt_rule_trial(loaded.pointer, place)
             (figures.observed, figures.compared, figures.different) = (trial.observed, trial.compared, trial.different)
-            if let watch { (figures.callers, figures.failing) = watch.clients(of: index, in: place) }
+            if let watched = loaded.watch?.hooks[place.rawValue] { (figures.callers, figures.failing) = (watched.callers, watched.failing) }
             hooks[hook.rawValue] = figures
         }
         let counters = (0..<shunt_counter_count(loaded.pointer)).map { RuleFigures.Counter(shunt_counter_at(loaded.pointer, $0)) }

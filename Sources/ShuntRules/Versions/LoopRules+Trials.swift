@@ -15,7 +15,9 @@ extension LoopRules {
 
         var shadows = RuleSelection.none
         var canaries: [Canary] = []
-        var isEmpty: Bool { shadows.isEmpty && canaries.isEmpty }
+        /// The rules beside which another version is live: they are not called.
+        var replaced = RuleSelection.none
+        var isEmpty: Bool { shadows.isEmpty && canaries.isEmpty && replaced.isEmpty }
     }
 
     /// An example of what a rule on trial would have decided.
@@ -38,22 +40,22 @@ extension LoopRules {
         for (index, rule) in set.rules.enumerated() {
             rules[index].set(rule.mode, hasLive: rule.isBeside)
             switch rule.mode {
-            case .live: break
+            case .live: if rule.isBeside { modes.replaced.insert(index + 1) }
             case .shadow: modes.shadows.insert(index)
             case .canary(let share):
                 modes.canaries.append(Modes.Canary(rule: index, name: rule.definition.name, share: share, isBeside: rule.isBeside))
             }
         }
         hasModes = !modes.isEmpty
-        (observed, skipped) = (modes.shadows, .none)
-        shunt_host_observe(host.pointer, modes.shadows.mask, 0)
+        (observed, skipped) = (modes.shadows, modes.replaced)
+        shunt_host_observe(host.pointer, modes.shadows.mask, modes.replaced.mask)
     }
 
     /// Says for the hook that begins which rules decide and which do not.
     @inline(never)
     func chooseModes(for client: ConnectionID?) {
         var observed = modes.shadows
-        var skipped = RuleSelection.none
+        var skipped = modes.replaced
         let peer = modes.canaries.isEmpty ? nil : person(client)
         for canary in modes.canaries {
             guard let peer, canary.share.takes(peer, rule: canary.name) else {

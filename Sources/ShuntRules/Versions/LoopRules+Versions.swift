@@ -13,8 +13,9 @@ extension LoopRules {
 
     /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved. A rule that is the
     /// same in both goes on as it is. Call it between two messages. The old version is kept until `settle`.
+    /// - Parameter watched: the rules of the next version that the worker looks at.
     /// - Returns: why it can't; then the old version goes on.
-    public func replace(with next: RuleSet, now: Double) -> ShuntError? {
+    public func replace(with next: RuleSet, watching watched: Set<String> = [], now: Double) -> ShuntError? {
         begin(now, nil)
         secretTexts.set(next.rules, and: set.rules)
         do throws(ShuntError) {
@@ -26,9 +27,8 @@ extension LoopRules {
             handFigures(to: loaded, of: next)
             let old = Version(rules: rules, set: set, breakers: breakers, ticks: ticks)
             before = old
+            for (rule, loaded) in zip(next.rules, loaded) where watched.contains(rule.definition.name) { loaded.watch = RuleWatch(since: now) }
             activate(loaded, of: next, carrying: old)
-            // The first rules of a loop have none before them.
-            watch = watchedFor > 0 && !old.rules.isEmpty ? VersionWatch(until: now + watchedFor + 1) : nil
             return nil
         } catch {
             return SecretTexts.hide(next.rules.reduce(into: []) { $0.formUnion($1.secrets) }, in: error)
@@ -48,7 +48,7 @@ extension LoopRules {
         }
         restart(old.rules.filter { rule in !rules.contains { $0 === rule } }, of: old.set, now: now)
         activate(old.rules, of: old.set, carrying: current)
-        (before, watch) = (nil, nil)
+        before = nil
     }
 
     /// Calls `on_unload` of all rules, as before an exit.
@@ -84,11 +84,14 @@ extension LoopRules {
             stop(rule, named: set.rules[index].definition.name, now: now)
             before[set.rules[index].definition.name] = rule
         }
+        var started: [LoadedRule] = []
         do throws(ShuntError) {
             for (index, rule) in loaded.enumerated() where !rules.contains(where: { $0 === rule }) {
                 try rule.start(after: before[next.rules[index].definition.name], now: now)
+                started.append(rule)
             }
         } catch {
+            for rule in started { stop(rule, named: rule.name, now: now) }
             // The old version was told to stop: it starts again from what it saved.
             restart(stopped, of: set, now: now)
             throw error
@@ -135,6 +138,7 @@ extension LoopRules {
         allowLookups()
         noteSessions()
         setModes()
+        isWatching = loaded.contains { $0.watch != nil }
         off = .none
         retryAt = .infinity
         for (index, breaker) in breakers.enumerated() {

@@ -15,6 +15,16 @@ public enum RuleMode: Equatable, Sendable {
         case .canary: "canary"
         }
     }
+
+    /// Whether there are clients for whom decisions are applied in this mode and not in the other.
+    func reaches(beyond other: RuleMode) -> Bool {
+        switch (self, other) {
+        case (.shadow, _), (_, .live): false
+        case (.live, _), (.canary, .shadow): true
+        case (.canary(let share), .canary(let old)):
+            share.percent > old.percent || !share.uids.isSubset(of: old.uids) || share.addresses.contains { !old.addresses.contains($0) }
+        }
+    }
 }
 
 /// The clients for whom a canary decides.

@@ -2,8 +2,10 @@ import ShuntCore
 
 extension RuleSet {
     /// Sets the modes of rules, and puts the versions that run beside rules in front of those.
+    /// - Parameter settings: as they were given, by plugin.
     static func adding(
-        _ trials: [String: RuleTrial], to rules: [Rule], _ warnings: [ShuntError], _ limits: RuleLimits, _ now: Double
+        _ trials: [String: RuleTrial], to rules: [Rule], _ settings: [String: SettingValue], _ warnings: [ShuntError], _ limits: RuleLimits,
+        _ now: Double
     ) throws(ShuntError) -> ([Rule], [ShuntError]) {
         var (all, warnings): ([Rule], [ShuntError]) = ([], warnings)
         if let unknown = trials.keys.sorted().first(where: { name in !rules.contains { $0.plugin.name == name } }) {
@@ -21,7 +23,10 @@ extension RuleSet {
                 all.append(Rule(rule.plugin, rule.definition, rule.settings, trial.mode))
                 continue
             }
-            let (other, found) = try check(RulePlugin(directory: directory, limits: limits), trial.settings ?? rule.settings, limits, now)
+            // The settings of the rule beside it, as they were written: this version may have other defaults, and other types.
+            let name = rule.plugin.name
+            let (own, key) = trial.settings.map { ($0, name + RuleTrial.suffix) } ?? (settings[name] ?? .object([:]), name)
+            let (other, found) = try check(plugin(ofTrial: name, directory, limits), own, key: settingsKey(of: key), limits, now)
             var definition = other.definition
             definition.name = rule.definition.name + RuleTrial.suffix
             // It sees what the rule beside it sees.
@@ -36,6 +41,16 @@ extension RuleSet {
                 help: "a worker runs at most \(RuleSelection.capacity)")
         }
         return (all, warnings)
+    }
+
+    private static func plugin(ofTrial name: String, _ directory: String, _ limits: RuleLimits) throws(ShuntError) -> RulePlugin {
+        do throws(ShuntError) {
+            return try RulePlugin(directory: directory, limits: limits)
+        } catch {
+            // What is wrong within a file has its own place.
+            guard error.location.map({ $0 == directory || $0 + "/" == directory || $0 == directory + "/" }) ?? true else { throw error }
+            throw ShuntError(error.code, "\(directory): \(error.message)", at: "rules.trials.\(name).directory", help: error.help)
+        }
     }
 
     /// Whether nothing is different for a loop that runs the other set.

@@ -48,6 +48,12 @@ public struct RuleTimes: Equatable, Sendable {
         counts.enumerated().reduce(0) { Double(shunt_time_bound($1.offset)) / 1e9 > seconds ? $0 + $1.element : $0 }
     }
 
+    /// Takes off the calls that had been timed by then.
+    mutating func subtract(_ earlier: RuleTimes) {
+        for (index, count) in zip(counts.indices, earlier.counts) { counts[index] -= min(counts[index], count) }
+        nanoseconds -= min(nanoseconds, earlier.nanoseconds)
+    }
+
     public static func + (one: RuleTimes, other: RuleTimes) -> RuleTimes {
         guard !one.counts.isEmpty, !other.counts.isEmpty else { return one.counts.isEmpty ? other : one }
         var sum = one

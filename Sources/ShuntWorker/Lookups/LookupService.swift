@@ -45,7 +45,6 @@ final class LookupService: Sendable {
     }
 
     private struct State {
-        var permits: [String: Permit] = [:]
         var figures: [String: Figures] = [:]
         var cache = LookupCache()
         /// Questions under way that others may join: several of one key where some have less time than others.
@@ -63,24 +62,18 @@ final class LookupService: Sendable {
     private static let mostWaiters = 10_000
     private static let mostHosts = 1024
 
-    /// - Returns: what was before.
-    @discardableResult
-    func set(_ permits: [String: Permit]) -> [String: Permit] {
-        state.withLock { state in
-            defer { state.permits = permits }
-            // Answers that others were allowed to ask for are nobody's now.
-            if state.permits != permits { state.cache.removeAll() }
-            return state.permits
-        }
-    }
+    /// Keeps no answers any longer.
+    func forgetAnswers() { state.withLock { $0.cache.removeAll() } }
 
-    func allows(_ plugin: String) -> Bool { state.withLock { $0.permits[plugin] != nil } }
-    func patience(of plugin: String) -> Double { state.withLock { $0.permits[plugin]?.settings.wait.seconds } ?? 0 }
     func figures() -> [String: Figures] { state.withLock { $0.figures } }
 
-    /// - Parameter done: called once, on any thread, where this returns `.waits`.
-    func lookUp(_ lookup: RuleLookup, of plugin: String, on loop: UInt8, timeLimit: Double, _ done: @escaping Waiter) -> LookupStep {
-        guard let permit = state.withLock({ $0.permits[plugin] }) else { return .refused("this rule may look nothing up: see rules.lookups") }
+    /// - Parameters:
+    ///   - permit: what the rule may ask; nil: nothing.
+    ///   - done: called once, on any thread, where this returns `.waits`.
+    func lookUp(
+        _ lookup: RuleLookup, of plugin: String, by permit: Permit?, on loop: UInt8, timeLimit: Double, _ done: @escaping Waiter
+    ) -> LookupStep {
+        guard let permit else { return .refused("this rule may look nothing up: see rules.lookups") }
         do throws(ShuntError) {
             let question = try Question(lookup, permit, plugin)
             let asker = Asker(

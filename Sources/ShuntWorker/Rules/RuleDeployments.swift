@@ -13,7 +13,7 @@ final class RuleDeployments: Sendable {
         /// The versions before, the last one last.
         var earlier: [WorkerRules] = []
         var lastNumber = 1
-        var watched: DeployGuard?
+        var watched = DeployGuard(.init())
         /// The files as they were when they were read last.
         var files = RulePaths.Snapshot()
         var refusal: RuleReport.Refusal?
@@ -33,6 +33,7 @@ final class RuleDeployments: Sendable {
     init(_ rules: WorkerRules, _ configuration: Configuration, _ peers: LoopPeers) {
         var first = State(current: rules, configuration: configuration)
         first.files = Self.paths(configuration).snapshot()
+        first.watched.settings = Self.guardSettings(configuration)
         state = Mutex(first)
         self.peers = peers
     }
@@ -41,7 +42,7 @@ final class RuleDeployments: Sendable {
     var configuration: Configuration { state.withLock { $0.configuration } }
     var earlier: [WorkerRules] { state.withLock { $0.earlier } }
     var refusal: RuleReport.Refusal? { state.withLock { $0.refusal } }
-    var isGuarding: Bool { state.withLock { $0.watched != nil } }
+    var isGuarding: Bool { state.withLock { $0.watched.isLooking } }
 
     func stop() { isStopping.store(true, ordering: .relaxed) }
 
@@ -66,8 +67,12 @@ final class RuleDeployments: Sendable {
                 let next = try OwnThread.run { () throws(ShuntError) in
                     try Self.checked(configuration, after: before.current, from: before.configuration, now: now, isCancelled: stops)
                 }
-                try peers.switchRules(to: next)
-                let changes = took(next, configuration, now: now)
+                // What the version before has done is known before loops have forgotten it.
+                let records = records(of: before.current)
+                let isGuarded = configuration.rules.guard.window.seconds > 0
+                let watched = isGuarded ? next.set.applied(beyond: before.current.set) : []
+                try peers.switchRules(from: before.current, to: next, watching: watched)
+                let changes = took(next, configuration, records, now: now)
                 if !changes.isEmpty { peers.trimMemory() }
                 return changes
             }
@@ -104,11 +109,13 @@ final class RuleDeployments: Sendable {
         }
     }
 
-    private func took(_ next: WorkerRules, _ configuration: Configuration, now: Double) -> RuleChanges {
-        let figures = peers.figures().map(\.rules)
+    private func took(
+        _ next: WorkerRules, _ configuration: Configuration, _ records: [String: DeployGuard.Record], now: Double
+    ) -> RuleChanges {
         let changes = state.withLock { state in
             state.configuration = configuration
             state.refusal = nil
+            state.watched.settings = Self.guardSettings(configuration)
             let before = state.current
             guard !next.isSame(as: before) else {
                 state.current = next.taking(over: before, as: before.number, at: before.loadedAt, now: now)
@@ -118,39 +125,48 @@ final class RuleDeployments: Sendable {
             state.current = next.taking(over: before, as: state.lastNumber, at: now, now: now)
             state.earlier.append(before)
             state.earlier.keepLast(Self.kept, bytes: Self.keptBytes)
-            let changes = state.current.changes(since: before)
-            state.watched = Self.guarding(changes.anew, of: before, configuration, figures, now: now)
-            return changes
+            // Its tests have taken their time.
+            state.watched.took(next.set, after: before.set, as: state.lastNumber, records: records, now: Worker.now)
+            return state.current.changes(since: before)
         }
         if !changes.isEmpty { tell(.rulesLoaded, Self.text(of: changes)) }
         return changes
     }
 
     /// Goes back to the version before the one that runs.
-    /// - Parameter why: where no operator has asked for it.
     /// - Throws: `rule.missing` if there is none; `rule.*` if a loop cannot go back.
-    func rollback(why: String? = nil) throws(ShuntError) -> RuleChanges {
-        try exclusively { () throws(ShuntError) in
-            let (before, target) = state.withLock { ($0.current, $0.earlier.last) }
-            guard let target else {
-                throw ShuntError(
-                    .ruleMissing, "there is no version of the rules before version \(before.number)",
-                    help: "the worker keeps those that it has run since it started, \(Self.kept) at most")
-            }
-            try peers.switchRules(to: target)
-            defer { peers.trimMemory() }
-            let changes = target.changes(since: before)
-            state.withLock { state in
-                state.current = target.taking(over: before, as: target.number, at: target.loadedAt, now: Worker.now)
-                state.earlier.removeLast()
-                state.watched = nil
-            }
-            let because = why.map { "; \(EventRecord.byItself): \($0)" } ?? ""
-            let text = "version \(before.number) is gone, version \(target.number) is back" + because
-            peers.events.add(.rulesRolledBack, text, now: Worker.now)
-            if why == nil { logger.notice("rolled the rules back: \(text)") } else { logger.error("rolled the rules back: \(text)") }
-            return changes
+    func rollback() throws(ShuntError) -> RuleChanges {
+        do throws(ShuntError) {
+            return try exclusively { () throws(ShuntError) in try goBack(to: state.withLock { $0.earlier.last }) }
+        } catch {
+            tell(.rulesRefused, "\(Self.noWayBack): \(error)")
+            throw error
         }
+    }
+
+    private static let noWayBack = "the version before could not be brought back"
+
+    /// - Parameter why: where no operator has asked for it.
+    private func goBack(to target: WorkerRules?, why: String? = nil) throws(ShuntError) -> RuleChanges {
+        let before = current
+        guard let target = target.map(before.bringingBack) else {
+            throw ShuntError(
+                .ruleMissing, "there is no version of the rules before version \(before.number)",
+                help: "the worker keeps those that it has run since it started, \(Self.kept) at most")
+        }
+        try peers.switchRules(from: before, to: target)
+        defer { peers.trimMemory() }
+        let changes = target.changes(since: before)
+        state.withLock { state in
+            state.current = target.taking(over: before, as: target.number, at: target.loadedAt, now: Worker.now)
+            state.earlier.removeAll { $0.number >= target.number }
+            state.watched.wentBack(to: target.set, from: before.set)
+        }
+        let because = why.map { "; \(EventRecord.byItself): \($0)" } ?? ""
+        let text = "version \(before.number) is gone, version \(target.number) is back" + because
+        tell(.rulesRolledBack, text)
+        if why == nil { logger.notice("rolled the rules back: \(text)") } else { logger.error("rolled the rules back: \(text)") }
+        return changes
     }
 
     private func exclusively<Value>(_ body: () throws(ShuntError) -> Value) throws(ShuntError) -> Value {
@@ -173,50 +189,47 @@ final class RuleDeployments: Sendable {
         return "version \(changes.version); loaded anew: \(list(changes.anew)); \(trials)ended: \(list(changes.gone))"
     }
 
-    // MARK: the first minute of a version
+    // MARK: the first minute of a rule's version
 
-    private static func guarding(
-        _ anew: [String], of before: WorkerRules, _ configuration: Configuration, _ figures: [[RuleFigures]], now: Double
-    ) -> DeployGuard? {
+    private static func guardSettings(_ configuration: Configuration) -> DeployGuard.Settings {
         let keys = configuration.rules.guard
-        guard keys.window.seconds > 0, !anew.isEmpty else { return nil }
         var settings = DeployGuard.Settings()
         (settings.window, settings.calls) = (keys.window.seconds, UInt64(keys.calls))
         (settings.errors, settings.slower) = (Double(keys.errors), Double(keys.slower))
-        let old = records(of: figures)
-        return DeployGuard(settings, before: Dictionary(uniqueKeysWithValues: anew.map { ($0, old[$0] ?? DeployGuard.Record()) }), now: now)
+        return settings
     }
 
-    /// What each rule has done in the version that runs, on all loops.
-    private static func records(of figures: [[RuleFigures]]) -> [String: DeployGuard.Record] {
+    /// What each rule of a version has done in it, on all loops that have told.
+    private func records(of version: WorkerRules) -> [String: DeployGuard.Record] {
+        let digests = Dictionary(version.set.rules.map { ($0.definition.name, $0.digest) }) { first, _ in first }
         var records: [String: DeployGuard.Record] = [:]
-        for rule in figures.joined() { records[rule.rule, default: .init()].add(.init(hooks: rule.current, trips: rule.currentTrips)) }
+        for rule in peers.figures().flatMap(\.rules) where digests[rule.rule] == rule.version {
+            records[rule.rule, default: .init()].add(.init(hooks: rule.current, trips: rule.currentTrips))
+        }
         return records
     }
 
-    /// Looks at the version that has begun last; rolls it back if it is worse than the one before.
+    /// Looks at what has begun lately; goes back to the version before it if it is worse than what ran before.
     func look() {
-        guard let since = state.withLock({ $0.watched?.startedAt }) else { return }
-        // What loops have counted is known a tenth of a second later.
-        guard Worker.now - since > 0.3 else { return }
-        let digests = Dictionary(current.set.rules.map { ($0.definition.name, $0.digest) }) { first, _ in first }
-        let figures = peers.figures().map { $0.rules.filter { digests[$0.rule] == $0.version } }
-        let verdict = state.withLock { state -> DeployGuard.Verdict in
+        guard isGuarding else { return }
+        let current = current
+        let records = records(of: current)
+        let finding = state.withLock { state in
             // Another version may have begun meanwhile.
-            guard state.watched?.startedAt == since else { return .watching }
-            let verdict = state.watched?.look(at: Self.records(of: figures), now: Worker.now) ?? .watching
-            if verdict == .kept { state.watched = nil }
-            return verdict
+            state.current.number == current.number ? state.watched.look(at: records, now: Worker.now) : nil
         }
-        switch verdict {
-        case .watching, .kept: break
-        case .worse(let why):
-            do throws(ShuntError) {
-                _ = try rollback(why: why)
-            } catch {
-                state.withLock { $0.watched = nil }
-                logger.error("a version of the rules is worse than the one before (\(why)), and could not be rolled back: \(error)")
+        guard let finding else { return }
+        do throws(ShuntError) {
+            try exclusively { () throws(ShuntError) in
+                // A reload that was under way may have replaced it.
+                guard state.withLock({ $0.watched.stands(finding) }) else { return }
+                _ = try goBack(to: state.withLock { $0.earlier.last { $0.number < finding.version } }, why: finding.why)
             }
+        } catch {
+            state.withLock { $0.watched.giveUp(finding) }
+            let text = "\(Self.noWayBack), \(EventRecord.byItself): \(finding.why): \(error)"
+            tell(.rulesRefused, text)
+            logger.error("a version of the rules is worse than the one before: \(text)")
         }
     }
 
@@ -277,10 +290,17 @@ extension [WorkerRules] {
 
 extension LoopPeers {
     /// Has all loops switch to other rules, or none: where one cannot, those that have go back.
-    fileprivate func switchRules(to next: WorkerRules) throws(ShuntError) {
-        let failures = ask { $0.setRules(next) }.compactMapValues { $0 }
+    /// - Parameter watched: the rules of the next version that are looked at.
+    fileprivate func switchRules(
+        from before: WorkerRules, to next: WorkerRules, watching watched: Set<String> = []
+    ) throws(ShuntError) {
+        let failures = ask { $0.setRules(next, watching: watched) }.compactMapValues { $0 }
         onEach { $0.settleRules(all: failures.isEmpty) }
-        guard let loop = failures.keys.min(), var error = failures[loop] else { return }
+        guard let loop = failures.keys.min(), var error = failures[loop] else {
+            // Answers that others were allowed to ask for are nobody's now.
+            if next.permits != before.permits { lookups.forgetAnswers() }
+            return
+        }
         let why = "loop \(loop) could not switch, and all keep the old rules; what on_unload saved there may be what on_load does not take"
         error.help = [error.help, why].compactMap { $0 }.joined(separator: "; ")
         throw error

@@ -8,7 +8,10 @@ import ShuntRules
 struct WorkerRules: Sendable {
     let set: RuleSet
     private let worker: String
-    let limits: RuleLimits
+    /// The limits of the process: an earlier version that comes back is under what holds now.
+    private(set) var limits: RuleLimits
+    /// Whom its rules may ask, by plugin.
+    let permits: [String: LookupService.Permit]
     private let shared: SharedStore
     /// What rules write whose decisions are not applied.
     private let apart: SharedStore
@@ -25,7 +28,7 @@ struct WorkerRules: Sendable {
 
     /// Reads and checks the plugins that the configuration enables.
     /// - Parameter before: the version that runs, whose stores go on; nil makes new ones.
-    /// - Throws: `rule.*`, with file and line.
+    /// - Throws: `rule.*`, with file and line; what `LookupService.permits` throws.
     init(_ configuration: Configuration, after before: WorkerRules? = nil, events: WorkerEvents, now: Double) throws(ShuntError) {
         limits = RuleLimits(configuration)
         worker = configuration.worker.name
@@ -51,6 +54,7 @@ struct WorkerRules: Sendable {
         } catch {
             throw Self.placed(error, configuration)
         }
+        permits = try LookupService.permits(configuration)
         for warning in set.warnings { logger.warning("\(Self.placed(warning, configuration))") }
         number = before.map { isSame(as: $0) ? $0.number : $0.number + 1 } ?? 1
         for warning in lookupWarnings(configuration) + Self.trialWarnings(configuration) { logger.warning("\(warning)") }
@@ -72,6 +76,13 @@ struct WorkerRules: Sendable {
     /// Another version, with what the rules of this one shared.
     func next(_ configuration: Configuration, now: Double) throws(ShuntError) -> WorkerRules {
         try WorkerRules(configuration, after: self, events: events, now: now)
+    }
+
+    /// An earlier version as it comes back after this one.
+    func bringingBack(_ earlier: WorkerRules) -> WorkerRules {
+        var copy = earlier
+        copy.limits = limits
+        return copy
     }
 
     /// Whether every rule goes on as it is.
@@ -149,10 +160,12 @@ struct WorkerRules: Sendable {
     }
 
     /// The rules for one loop, each in a Lua state of its own. Called on the loop; nil where none are enabled.
-    func load(loop: UInt8, peers: any PeerDirectory, now: Double) throws(ShuntError) -> LoopRules? {
+    func load(
+        loop: UInt8, peers: any PeerDirectory, watching watched: Set<String> = [], now: Double
+    ) throws(ShuntError) -> LoopRules? {
         guard !set.rules.isEmpty else { return nil }
         let rules = try LoopRules(
-            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared, apart: apart,
+            set: set, worker: worker, loop: Int(loop), limits: limits, shared: shared, apart: apart, watching: watched,
             log: { [logger, events] entry in
                 if let event = entry.event { events.add(event, rule: entry.rule, loop: loop, now: Worker.now) }
                 logger.log(level: entry.level.swiftLog, "\(entry.text)", metadata: entry.metadata)

@@ -1,16 +1,17 @@
 """Rules that look something up while a client waits."""
 
 import json
+import signal
 import threading
 import time
 
 import pytest
 
 from exchange import JSON, REGISTER, SUBSCRIBE, Client as ExchangeClient, eventually, registration
-from lookups.backend import FLOOD, HALF, HANG_UP, SILENCE
+from lookups.backend import Backend, FLOOD, HALF, HANG_UP, SILENCE
 from mqtt import packets
 from mqtt.client import Client
-from processes import run, write_rule
+from processes import run, write_rule, write_whole
 
 CONNECT = """
 local R = {}
@@ -46,6 +47,38 @@ def reason(worker, name="c") -> tuple[int, str]:
 def lookups(worker) -> dict:
     results = ("answered", "cached", "failed", "refused")
     return {result: worker.metric(f'shunt_rule_lookups_total{{rule="asks",result="{result}"}}') for result in results}
+
+
+def test_whom_a_rule_may_ask_is_its_versions(shunt, tmp_path):
+    """A reload that is refused, and a way back, keep no rule from the hosts that it asks."""
+    rule = "local R = {} function R.on_connect(conn) if not http.get('$URL/x') then return route.reject('no') end end return R"
+    hosts = [shunt.closing(Backend(allow)) for _ in range(2)]
+    plugins, config = tmp_path / "rules", tmp_path / "worker.yaml"
+
+    def configure(host):
+        write_rule(plugins, "asks", rule.replace("$URL", host.url))
+        write_whole(config, (
+            "worker: { listeners: { exchange: { protocol: exchange, listen: '127.0.0.1:0' }, mqtt: { protocol: mqtt, listen: '127.0.0.1:0' } } }\n"
+            f"rules: {{ directory: {plugins}, enabled: all, lookups: {{ asks: {{ hosts: ['{host.host}'] }} }} }}\n"))
+
+    configure(hosts[0])
+    worker = shunt.dev({}, config=config)
+    assert reason(worker)[0] == 0
+    configure(hosts[1])
+    slow = "local n = 0 while n < 3e7 do n = n + 1 end"
+    (plugins / "asks" / "rule_test.lua").write_text(f"return {{ ['fails'] = function(t) {slow} t:eq(1, 2) end }}")
+    before, count = len(worker.stderr), 0
+    worker.signal(signal.SIGHUP)
+    while "stays as it was" not in worker.stderr[before:]:
+        assert reason(worker)[0] == 0
+        count += 1
+    assert count > 1
+    (plugins / "asks" / "rule_test.lua").unlink()
+    worker.reload()
+    assert reason(worker)[0] == 0
+    assert run("admin", "rules", "rollback", "--master", worker.admin).returncode == 0
+    assert reason(worker)[0] == 0
+    assert [len(host.asked) > 0 for host in hosts] == [True, True]
 
 
 def test_a_client_waits_for_its_answer_and_what_it_sends_keeps_its_order(asking):
