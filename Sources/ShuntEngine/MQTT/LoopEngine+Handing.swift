@@ -126,17 +126,20 @@ extension LoopEngine {
         changes.expiry = expiry == MessageView.noExpiry ? expiry : expiry - min(expiry, age)
         changes.key = (try? PublishProperties(publish.encodedProperties))?.key
         changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic) ?? []
-        switch session?.outgoingAliases.use(publish.topic) ?? .none {
-        case .none: break
-        case .first(let alias): changes.topicAlias = alias
-        case .known(let alias):
-            changes.topicAlias = alias
-            fields.topic = .none
+        func write(_ use: OutgoingAliases.Use) -> OwnPacket? {
+            changes.topicAlias = use.alias
+            fields.topic = if case .known = use { .none } else { publish.topic }
+            return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
+                fields.encodedProperties = $0
+                return own(fields, session)
+            }
         }
-        return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
-            fields.encodedProperties = $0
-            return own(fields, session)
-        }
+        var use = session?.outgoingAliases.use(of: publish.topic) ?? .none
+        var packet = write(use)
+        // The number may be what makes it too large.
+        if packet == nil, case .first = use { (use, packet) = (.none, write(.none)) }
+        if packet != nil { session?.outgoingAliases.took(use, publish.topic) }
+        return packet
     }
 
     private func own(_ fields: PublishFields, _ session: MQTTSession?) -> OwnPacket? {

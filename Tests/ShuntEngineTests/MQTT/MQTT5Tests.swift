@@ -170,6 +170,27 @@ struct MQTT5Tests {
         #expect(large.deliveries().map(\.payload.count) == [10, 100, 20])
     }
 
+    @Test("A message that is too large for a client leaves its topic aliases as they are (MQTT-3.3.2-7)", arguments: [QoS.atMostOnce, .atLeastOnce])
+    func aliasOfTooLarge(qos: QoS) {
+        let consumer = client("consumer") { ($0.properties.topicAliasMaximum, $0.properties.maximumPacketSize) = (1, 100) }
+        let producer = client("producer")
+        _ = consumer.subscribe("#", qos: .atLeastOnce)
+        let large = String(repeating: "x", count: 200)
+        for (topic, payload) in [("a", large), ("a", "on"), ("b", large), ("b", large), ("b", "off"), ("b", "off"), ("a", "off")] {
+            producer.publish(topic, payload, qos: qos)
+        }
+        #expect(
+            consumer.deliveries().map { "\($0.properties.topicAlias ?? 0) \($0.topic): \($0.payload)" } == [
+                "1 a: on", "0 b: off", "1 b: off", "0 a: off",
+            ])
+        // One that fits without a number only goes without one.
+        producer.publish("c", "x", qos: qos)
+        let overhead = qos == .atMostOnce ? 6 : 8
+        producer.publish("c", String(repeating: "x", count: 100 - overhead), qos: qos)
+        #expect(
+            consumer.deliveries().map { "\($0.properties.topicAlias ?? 0) \($0.topic): \($0.payload.count)" } == ["0 c: 1", "0 c: \(100 - overhead)"])
+    }
+
     // MARK: SUBSCRIBE
 
     @Test("No local: what a client publishes does not come back to it (MQTT-3.8.3-3)", arguments: QoS.allCases)
