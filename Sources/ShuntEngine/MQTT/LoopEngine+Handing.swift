@@ -203,9 +203,12 @@ extension LoopEngine {
         return waiting
     }
 
-    /// A message of QoS 0 was taken out of a client's buffer. If it named an alias, the client would not understand the ones that follow.
-    public func dropped(_ connection: ConnectionID) {
-        guard let session = session(of: connection), session.outgoingAliases.isUsed, !misled.contains(connection) else { return }
+    /// A message of QoS 0 was taken out of a client's buffer. If it named an alias, the client does not understand the ones that follow.
+    public func takenOut(_ packet: Bytes, of connection: ConnectionID) {
+        guard let session = session(of: connection), session.outgoingAliases.isUsed, !misled.contains(connection),
+            let publish = WireEncoder.publish(in: packet, session.form), !publish.topic.isEmpty,
+            let properties = try? PublishProperties(publish.encodedProperties), properties.topicAlias > 0
+        else { return }
         misled.append(connection)
     }
 

@@ -188,6 +188,7 @@ struct MQTTFront {
             case .accessExpired: "its token is over, its password has changed, or its certificate is revoked"
             case .accessBanned: AccessRefusal.banned
             case .clientKicked: "an operator has closed this client"
+            case .slowConsumer: "the client reads too slowly: a message that named a topic alias was dropped"
             default: ""
             }
         answer(why) { properties in
