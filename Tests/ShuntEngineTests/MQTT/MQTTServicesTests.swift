@@ -118,6 +118,38 @@ struct MQTTServicesTests {
         #expect(exchange.chatter() == ["DESTROY bye"])
     }
 
+    @Test("What is empty has no frame: members of the exchange protocol do not get it, and hear of the chat's end by its id", arguments: [1, 3])
+    func emptyChat(loops: Int) {
+        let worker = SimulatedWorker(loops: loops)
+        let exchange = worker.connect(loop: loops - 1)
+        exchange.chat("room", .create)
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        _ = ada.subscribe("$chat/room")
+        _ = exchange.received()
+        ada.publish("$chat/room", "", qos: .atLeastOnce)
+        #expect(ada.answered(.publishAcknowledgement).map(\.reason) == [.success])
+        #expect(exchange.received() == [])
+        #expect(worker.engines.reduce(0) { $0 + $1.output.figures.inexpressible } == 1)
+        ada.publish("$chat/room/destroy", "", qos: .atLeastOnce)
+        let frames = exchange.received()
+        #expect(frames.map(\.name) == ["room"])
+        #expect(frames.map(\.key) == ["DESTROY"])
+        #expect(frames.map(\.value) == [Array("room".utf8)])
+    }
+
+    @Test("Only the worker publishes below $SYS: clients of the exchange protocol do not either")
+    func systemTopics() {
+        let worker = SimulatedWorker()
+        let watcher = SimulatedMQTTClient.v5(worker, "watcher"), forger = worker.connect()
+        _ = watcher.subscribe("$SYS/#", "$SYSTEM/a")
+        for topic in ["$SYS/broker/version", "$SYS/clients/x/connected", "$SYS/"] {
+            let answer = forger.ask(Frame(.message, id: 1, text: "x", name: topic))
+            #expect(answer == Frame(acknowledging: 1, status: 400, text: "only the worker publishes below $SYS"))
+        }
+        #expect(forger.ask(Frame(.message, id: 1, text: "x", name: "$SYSTEM/a"))?.status == 200)
+        #expect(watcher.messages() == ["$SYSTEM/a: x"])
+    }
+
     @Test("A chat at another worker is refused, with its address")
     func elsewhere() {
         let worker = SimulatedWorker(masters: ["m:1"])
