@@ -149,6 +149,7 @@ struct ExchangeFront {
     @inline(__always)
     private func publish(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ hooks: (any RuleHooks)?) {
         guard let topic = frame.name(in: start), topic.count <= router.limits.topic else { return refuseMessage(frame, start) }
+        if topic.first == UInt8(ascii: "$"), TopicRouter.isSystemTopic(topic) { return refuseSystemTopic(frame) }
         if engine.clients[client.slot].isRestricted, !engine.may(.publish, topic, client) { return deny(frame, topic) }
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
@@ -211,6 +212,9 @@ struct ExchangeFront {
     private func deny(_ frame: FrameView, _ topic: Bytes) {
         refuse(frame, ShuntError(.accessDenied, LoopEngine.denial(of: .publish, String(decoding: topic, as: UTF8.self))))
     }
+
+    @inline(never)
+    private func refuseSystemTopic(_ frame: FrameView) { refuse(frame, ShuntError(.topicInvalid, TopicRouter.systemTopicRefusal)) }
 
     @inline(never)
     private func refuseTopic(_ frame: FrameView, _ topic: Bytes) {

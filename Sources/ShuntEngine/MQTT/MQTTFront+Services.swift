@@ -27,7 +27,7 @@ extension MQTTFront {
     }
 
     private func serve(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {
-        if message.topic.starts(with: "$SYS/".utf8) { return .done(.notAuthorized, "only the worker publishes below $SYS") }
+        if TopicRouter.isSystemTopic(message.topic) { return .done(.notAuthorized, TopicRouter.systemTopicRefusal) }
         let isNotify = message.topic.elementsEqual(Self.notifyTopic.utf8), isDevice = message.topic.elementsEqual(Self.deviceTopic.utf8)
         let isChat = message.topic.starts(with: Self.chatPrefix.utf8)
         guard isNotify || isDevice || isChat else {

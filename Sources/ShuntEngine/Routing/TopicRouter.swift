@@ -114,6 +114,11 @@ public final class TopicRouter {
 
     // MARK: Publishing
 
+    /// Whether only the worker publishes a topic: of all that is below `$SYS`, its clients learn how it is, and who comes and goes.
+    static func isSystemTopic(_ topic: Bytes) -> Bool { topic.starts(with: "$SYS/".utf8) }
+
+    static let systemTopicRefusal = "only the worker publishes below $SYS"
+
     /// The route of a message's topic; none where that is no topic.
     /// - Parameter last: the route of the client's last message, which is mostly the same.
     @inline(__always)
