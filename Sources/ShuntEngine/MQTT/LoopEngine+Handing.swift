@@ -125,7 +125,7 @@ extension LoopEngine {
         let expiry = PublishProperties.expiry(in: properties)
         changes.expiry = expiry == MessageView.noExpiry ? expiry : expiry - min(expiry, age)
         changes.key = (try? PublishProperties(publish.encodedProperties))?.key
-        changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic) ?? []
+        changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic, isShared: handOver.isShared) ?? []
         func write(_ use: OutgoingAliases.Use) -> OwnPacket? {
             changes.topicAlias = use.alias
             fields.topic = if case .known = use { .none } else { publish.topic }
