@@ -87,6 +87,8 @@ public final class LoopEngine {
     var listing = SessionListing()
     /// What the master is still to be told of clients.
     var clientNews = ClientNews()
+    /// What clients of MQTT 5.0 have been told of the limits.
+    var announcements: Announcements
     private var tickedAt: Double?
     private var lastSubscription: UInt64 = 0
 
@@ -111,6 +113,7 @@ public final class LoopEngine {
             output, SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies), limits: limits,
             encoder: WireEncoder(output.made, inflated: limits.inflated, inflate), hooks: hooks)
         house = ChatHouse(chat)
+        announcements = Announcements(limits)
         self.random = random
         self.neighbour = neighbour
         confirmations = SubscriptionConfirmations(loop: loop, loops: loops)
@@ -137,7 +140,7 @@ public final class LoopEngine {
         while clients.count <= slot { clients.append(Client()) }
         clients[slot] = Client(
             state: .open, protocolName: protocolName, generation: connection.generation, listener: listener, isTurnedAway: isTurnedAway,
-            address: address, connectedAt: now)
+            announced: announcements.present, address: address, connectedAt: now)
         if protocolName == .mqtt { MQTTFront(self, connection).opened(now: now) }
     }
 
@@ -389,6 +392,7 @@ public final class LoopEngine {
 
     public func setLimits(_ new: RoutingLimits) {
         router.limits = new
+        announcements.change(to: new)
         tellDelayRoom()
         router.encoder.inflated = new.inflated
         router.retained.setLimits(new.mqtt)

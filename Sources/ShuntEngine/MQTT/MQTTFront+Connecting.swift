@@ -204,6 +204,7 @@ extension MQTTFront {
 
     /// What a client of 5.0 is told of the worker (5.0 §3.2.2.3).
     private func properties(_ greeting: Connect, expiry: UInt32, keepAlive: UInt16, isAssigned: Bool) -> Properties {
+        engine.clients[client.slot].announced = engine.announcements.present
         var properties = Properties.none
         if expiry != greeting.properties.sessionExpiry ?? 0 { properties.sessionExpiry = expiry }
         if keepAlive != greeting.keepAlive { properties.serverKeepAlive = keepAlive }

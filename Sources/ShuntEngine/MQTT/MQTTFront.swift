@@ -26,12 +26,14 @@ struct MQTTFront {
         if engine.clients[slot].isAdmitted { router.publisher = engine.subscriber(of: client) }
         // Counted once an event, not once a message.
         let hooks = router.hooks
+        let isNew = engine.clients[slot].announced == engine.announcements.present
+        let limit = isNew ? router.limits.frame : engine.limits(of: client).frame
         var form = form
         var offset = 0
         while offset < bytes.count, !engine.isBatchFull, !router.takesLong {
             guard engine.clients[slot].state == .open else { return bytes.count }
             let rest = Bytes(rebasing: bytes[offset...])
-            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, hasProperties: form.hasProperties, limit: router.limits.frame),
+            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, hasProperties: form.hasProperties, limit: limit),
                 packet.topic.first != UInt8(ascii: "$")
             {
                 publish(packet, at: offset, form, hooks)
@@ -42,7 +44,7 @@ struct MQTTFront {
                 }
                 continue
             }
-            switch PacketDecoder.decode(rest, limit: router.limits.frame) {
+            switch PacketDecoder.decode(rest, limit: limit) {
             case .packet(let header):
                 guard handle(header, rest, at: offset, hooks) else { return offset }
                 offset += header.size
