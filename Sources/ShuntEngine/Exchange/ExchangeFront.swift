@@ -143,6 +143,14 @@ struct ExchangeFront {
         return credentials
     }
 
+    /// A client that has to show who it is, and sends nothing within 10 seconds, is closed.
+    func opened(now: Double) {
+        let listener = Int(engine.clients[client.slot].listener)
+        guard listener < engine.access.count, engine.access[listener].wantsCredentials else { return }
+        engine.clients[client.slot].keepAlive = 7
+        engine.clients[client.slot].heardAt = LoopEngine.eighths(now)
+    }
+
     // MARK: Messages
 
     /// MESSAGE (exchange protocol §10.2).

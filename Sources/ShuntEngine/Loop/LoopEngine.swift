@@ -141,7 +141,7 @@ public final class LoopEngine {
         clients[slot] = Client(
             state: .open, protocolName: protocolName, generation: connection.generation, listener: listener, isTurnedAway: isTurnedAway,
             announced: announcements.present, address: address, connectedAt: now)
-        if protocolName == .mqtt { MQTTFront(self, connection).opened(now: now) }
+        if protocolName == .mqtt { MQTTFront(self, connection).opened(now: now) } else { ExchangeFront(self, connection).opened(now: now) }
     }
 
     /// A client's bytes have come, which the driver calls `received` for, once or several times.
@@ -261,7 +261,9 @@ public final class LoopEngine {
         let error = reasonToRefuse(connection, decided)
         if let error { noteRefused(connection, error) }
         // A client of MQTT is in once it has its session.
-        if clients[connection.slot].protocolName == .exchange { list(connection) }
+        guard clients[connection.slot].protocolName == .exchange else { return error }
+        if clients[connection.slot].isAdmitted { clients[connection.slot].keepAlive = 0 }
+        list(connection)
         return error
     }
 

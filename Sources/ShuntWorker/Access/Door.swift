@@ -28,6 +28,7 @@ struct Door: Sendable {
     /// What a loop needs to know of it.
     func access() -> ListenerAccess {
         var access = ListenerAccess(asks: asks, takesTokens: tokens != nil, permissions: nil)
+        access.wantsCredentials = !allowsAnonymous && uidFrom == nil
         access.counts = { [passwords] admitted in
             admitted.passwordStamp == nil || passwords?.stamp(of: admitted.uid ?? "") == admitted.passwordStamp
         }
