@@ -97,8 +97,12 @@ extension MQTTFront {
             turnAway(.retainNotSupported, .requestUnsupported, "this worker keeps no retained messages (mqtt.retained.messages)")
             return false
         }
-        guard !will.topic.utf8.starts(with: "$SYS/".utf8) else {
-            turnAway(.notAuthorized, .topicInvalid, "only the worker publishes below $SYS")
+        guard !LoopEngine.withBytes(will.topic, TopicRouter.isSystemTopic) else {
+            turnAway(.notAuthorized, .topicInvalid, TopicRouter.systemTopicRefusal)
+            return false
+        }
+        guard !LoopEngine.withBytes(will.topic, Self.isServiceTopic) else {
+            turnAway(.topicNameInvalid, .topicInvalid, "'\(will.topic)' is the worker's own topic, which no will goes to")
             return false
         }
         return true

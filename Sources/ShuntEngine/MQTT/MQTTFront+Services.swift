@@ -18,6 +18,9 @@ extension MQTTFront {
     static let chatPrefix = "$chat/"
     static let destroySuffix = "/destroy"
 
+    /// Whether what is published to a topic is for the worker itself.
+    static func isServiceTopic(_ topic: Bytes) -> Bool { topic.starts(with: "$shunt/".utf8) || topic.starts(with: chatPrefix.utf8) }
+
     /// Takes a message for one of the worker's own topics.
     /// - Returns: nil where the topic is one like any other.
     func service(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {
