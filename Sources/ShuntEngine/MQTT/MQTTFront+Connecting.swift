@@ -149,9 +149,17 @@ extension MQTTFront {
             }
         }
         let expiry = expiry(of: greeting)
-        let isPresent: Bool
+        var accepted = ConnectAcknowledgement(hasSession: false, .success)
+        if greeting.version.hasProperties {
+            accepted.properties = properties(greeting, expiry: expiry, keepAlive: keepAlive, isAssigned: isAssigned)
+        }
+        // It is sent no packet that is larger than it takes, and cannot go on without this one.
+        guard takes(accepted.encoded(greeting.version) ?? []) else {
+            engine.clients[client.slot].isAdmitted = false
+            return turnAway(.packetTooLarge, .frameTooLarge, "CONNACK is larger than the client takes")
+        }
         do throws(ShuntError) {
-            isPresent = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
+            accepted.hasSession = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
         } catch {
             engine.clients[client.slot].isAdmitted = false
             return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
@@ -160,14 +168,7 @@ extension MQTTFront {
         settle(greeting)
         router.publisher = engine.subscriber(of: client)
         router.output.figures.succeeded += 1
-        var accepted = ConnectAcknowledgement(hasSession: isPresent, .success)
-        if greeting.version.hasProperties {
-            accepted.properties = properties(greeting, expiry: expiry, keepAlive: keepAlive, isAssigned: isAssigned)
-        }
-        let bytes = accepted.encoded(greeting.version) ?? []
-        // It is sent no packet that is larger than it takes (MQTT-3.1.2-24), and cannot go on without this one.
-        guard bytes.count <= identity.maximumPacket else { return engine.close(client, .frameTooLarge) }
-        answer(bytes)
+        answer(accepted.encoded(greeting.version) ?? [])
         engine.tellPresence(identity, client, why: nil)
         // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
         if !identity.tags.isEmpty || !identity.alias.isEmpty { registerByName(nil) }

@@ -146,9 +146,12 @@ struct MQTTFront {
         var properties = Properties.none
         if version.hasProperties, session?.wantsReasons ?? true, !text.isEmpty { properties.reasonString = text }
         var bytes = packet(properties)
-        if bytes.count > identity?.maximumPacket ?? .max { bytes = packet(.none) }
-        if !bytes.isEmpty, bytes.count <= identity?.maximumPacket ?? .max { answer(bytes) }
+        if !takes(bytes) { bytes = packet(.none) }
+        if !bytes.isEmpty, takes(bytes) { answer(bytes) }
     }
+
+    /// Whether the client takes packets that are as large (MQTT-3.1.2-24).
+    func takes(_ packet: [UInt8]) -> Bool { packet.count <= identity?.maximumPacket ?? .max }
 
     /// The client breaks the protocol. 5.0 is told so before it is closed; 3.1.1 has no packet for that (MQTT-4.13.1-1).
     @inline(never)
@@ -190,6 +193,7 @@ struct MQTTFront {
             case .accessExpired: "its token is over, its password has changed, or its certificate is revoked"
             case .accessBanned: AccessRefusal.banned
             case .clientKicked: "an operator has closed this client"
+            case .frameTooLarge: "the answer to a request is larger than the client takes"
             case .slowConsumer: "the client reads too slowly: a message that named a topic alias was dropped"
             default: ""
             }
