@@ -171,7 +171,8 @@ extension MQTTFront {
         answer(accepted.encoded(greeting.version) ?? [])
         engine.tellPresence(identity, client, why: nil)
         // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
-        if !identity.tags.isEmpty || !identity.alias.isEmpty { registerByName(nil) }
+        resumeServices()
+        if !identity.tags.isEmpty || !identity.alias.isEmpty || identity.broadcastQoS != nil { registerByName(nil) }
         if let session { engine.resume(session) }
     }
 

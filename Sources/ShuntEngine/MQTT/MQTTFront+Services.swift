@@ -159,6 +159,25 @@ extension MQTTFront {
         return .later
     }
 
+    /// A client is back in its session: it is in its chats again, and gets broadcasts, as far as it still may.
+    func resumeServices() {
+        guard let identity else { return }
+        if identity.broadcastQoS != nil, (try? engine.demand(.subscribe, Self.notifyTopic, client)) == nil { identity.broadcastQoS = nil }
+        let chats = identity.chats.keys.map(\.text)
+        guard !chats.isEmpty else { return }
+        let number = engine.beginSubscribe()
+        var waiting = WaitingSubscribe(client: client, identifier: 0)
+        for (place, chat) in chats.enumerated() {
+            guard (try? engine.demand(.chat, chat, client)) != nil else {
+                identity.chats[ExactText(chat)] = nil
+                continue
+            }
+            waiting.open[UInt16(truncatingIfNeeded: place)] = Self.chatPrefix + chat
+            engine.chat(ChatRequest(member, .filter(number, place: UInt16(truncatingIfNeeded: place)), chat: chat, .create))
+        }
+        engine.answer(waiting, number)
+    }
+
     /// Only the client itself subscribes one of the worker's own topics: to do so makes it a device, or a chat's member.
     /// - Throws: `rule.rejected`.
     static func checkRewritten(_ request: SubscriptionRequest, by rule: String) throws(ShuntError) {

@@ -144,6 +144,7 @@ extension MQTTFront {
 /// A SUBSCRIBE some of whose filters are chats, which answer when they can.
 struct WaitingSubscribe {
     var client: ConnectionID
+    /// 0: nobody waits for the answer, since a session has gone on.
     var identifier: UInt16
     var reasons: [ReasonCode] = []
     var questions: [RetainedQuestion] = []
@@ -189,6 +190,7 @@ extension LoopEngine {
             waitingSubscribes[number] = subscribe
             return
         }
+        guard subscribe.identifier != 0 else { return }
         let front = MQTTFront(self, subscribe.client)
         var answer = SubscribeAnswer(.subscribeAcknowledgement, subscribe.identifier, subscribe.reasons)
         // One that wants no words gets no user properties either (MQTT-3.1.2-29).
