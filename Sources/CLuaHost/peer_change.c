@@ -72,11 +72,19 @@ static void check_limits(lua_State *L, connection_object *change) {
     change->bytes = check_rate(L, "bytes_per_second");
 }
 
+/// Checks the uid that is on the top of the stack.
+static void check_uid(lua_State *L) {
+    size_t length;
+    check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
+    const char *uid = lua_tolstring(L, -1, &length);
+    if (memchr(uid, 0, length) != NULL) { luaL_error(L, "conn:with{}: uid has a zero byte in it"); }
+}
+
 static void check_changes(lua_State *L, connection_object *flags) {
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         bool tags = key_is(L, -2, "tags");
         if (key_is(L, -2, "uid")) {
-            check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
+            check_uid(L);
             flags->has_uid = true;
         } else if (tags || key_is(L, -2, "alias")) {
             if (!lua_istable(L, -1)) { luaL_error(L, "conn:with{}: %s must be a list of texts", key_shown(L, -2)); }
@@ -113,7 +121,7 @@ int connection_with(lua_State *L) {
     read_text(&r);
     if (flags.has_uid) {
         push_raw_field(L, 2, "uid");
-        check_text(L, -1, "conn:with{}: uid", MAX_LABEL);
+        check_uid(L);
         const char *uid = lua_tolstring(L, -1, &length);
         uint32_t number = (uint32_t)length;
         scratch_add(L, host, &number, sizeof number);

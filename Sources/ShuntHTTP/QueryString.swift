@@ -21,6 +21,9 @@ public enum QueryString {
             guard parameters.updateValue(value, forKey: name) == nil else {
                 throw ShuntError(.requestInvalid, "'\(name)' is given twice", at: name, help: "give it once")
             }
+            guard !value.utf8.contains(0) else {
+                throw ShuntError(.requestInvalid, "'\(name)' has a NUL in it", at: name, help: "no text here has one")
+            }
             try parameter.check(value)
         }
         for parameter in known where parameters[parameter.name] == nil {

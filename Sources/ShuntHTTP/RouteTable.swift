@@ -118,6 +118,7 @@ struct RouteTable: Sendable {
             guard let decoded = QueryString.decode(segment, plusIsSpace: false) else {
                 throw ShuntError(.requestInvalid, "the path is not percent-encoded UTF-8", at: path, help: QueryString.encodingHelp)
             }
+            guard !decoded.utf8.contains(0) else { throw ShuntError(.requestInvalid, "the path has a NUL in it", at: path, help: "no name has one") }
             segments.append(decoded)
         }
         return segments

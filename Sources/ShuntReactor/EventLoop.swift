@@ -24,7 +24,7 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     /// A connection that was adopted is over, whether it was opened or not.
     func closed(_ connection: Connection, reason: CloseReason)
     /// A message that was queued, or was to be, is dropped, since the connection is too slow. Nothing may be sent meanwhile.
-    func dropped(_ frame: Bytes, for connection: Connection)
+    func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection)
     /// `connect` came to nothing.
     func connectFailed(role: Connection.Role, address: HostPort, why: String)
     /// All that was ready in this turn has been handled; the loop writes all that is queued when this returns.
@@ -34,7 +34,7 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
 }
 
 extension EventLoopHandler {
-    public func dropped(_ frame: Bytes, for connection: Connection) {}
+    public func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection) {}
     public func slowConsumerPolicy(of connection: Connection, for kind: FrameKind) -> SlowConsumerPolicy { .dropNewest }
     public func transport(for connection: Connection) -> (any Transport)? { nil }
 }

@@ -110,8 +110,8 @@ final class WorkerLoop: EventLoopHandler {
         engine.closed(connection.id, why: reason.text, now: loop.now)
     }
 
-    func dropped(_ frame: Bytes, for connection: Connection) {
-        engine.dropped(connection.id)
+    func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection) {
+        if wasQueued { engine.takenOut(frame, of: connection.id) }
         if engine.wantsUndelivered { engine.undelivered(frame, engine.form(of: connection.id), why: .queueFull, now: loop.now) }
     }
 

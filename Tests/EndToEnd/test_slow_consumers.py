@@ -5,6 +5,9 @@ import json
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, encode, eventually, subscription
+from mqtt import packets
+from mqtt.client import Client
+from mqtt.packets import V5
 from processes import write_rule, write_whole
 
 MIB = 1 << 20
@@ -208,3 +211,34 @@ def test_a_client_that_is_closed_while_its_own_large_frame_is_handled_harms_nobo
             client.publish("own", "x" * 5 * MIB)
     consumer.receive(1)
     assert connect(worker.exchange).request(PING).status == 200
+
+
+@pytest.mark.parametrize("aliases", [0, 10])
+def test_a_stuck_client_of_mqtt_stays_whatever_aliases_it_has(shunt, aliases):
+    """What is not queued names no alias to it: what it gets afterwards comes under its own topic."""
+    worker = shunt.worker({
+        "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0", "limits.out_buffer": "1MiB",
+        "worker.slow_patience": "500ms"})
+    address = worker.listeners["worker.mqtt"]
+    stuck, producer = Client(address, V5), Client(address, V5)
+    stuck.connect("stuck", more={"topic_alias_maximum": aliases} if aliases else None)
+    stuck.subscribe("t/#")
+    producer.connect("producer")
+    for number in range(COUNT):
+        topic = f"t/{number % 20}"
+        producer.send(packets.publish(V5, topic, f"{topic} {number}".ljust(PAYLOAD, ".").encode(), 0))
+    producer.ping()
+    assert worker.metric(DROPPED) > 0
+    producer.publish("t/last", "t/last ")
+    last = None
+    for _ in range(COUNT):
+        last = stuck.message()
+        assert last.payload.split()[0].decode() == last.topic
+        if last.topic == "t/last":
+            break
+        # The first may have been dropped, too.
+        if last.topic == "t/19":
+            producer.publish("t/last", "t/last ")
+    assert last.topic == "t/last"
+    for client in (stuck, producer):
+        client.close()

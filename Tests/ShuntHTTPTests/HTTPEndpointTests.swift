@@ -109,7 +109,7 @@ private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             ("/things?limit=99999999999999999999999", "limit", "1 to 10"), ("/things?q=1&q=2", "q", "once"),
             ("/things?q=%zz", "q=%zz", nil),
             ("/things?q=%ff", "q=%ff", nil), ("/things?q=%c", "q=%c", nil), ("/things/%ff", "/things/%ff", nil),
-            ("/things/x?a=b", "a", "none"),
+            ("/things/x?a=b", "a", "none"), ("/things/x%00y", "/things/x%00y", "no name"), ("/things?q=x%00", "q", "no text"),
         ] as [(String, String, String?)])
     func invalid(_ target: String, _ location: String, _ help: String?) async throws {
         try await serving { port async throws in

@@ -69,6 +69,7 @@ struct SessionHookTests {
             ("attributes = { a = 1 }", "an attribute must be a text"), ("attributes = { [('n'):rep(65)] = 'x' }", "longer than 64"),
             ("attributes = { a = ('n'):rep(513) }", "longer than 512"), ("['attributes\\0'] = {}", "a name with a zero byte in it"),
             ("attributes = (function() local t = {} for i = 1, 33 do t['a' .. i] = 'x' end return t end)()", "more than 32"),
+            ("uid = 'ada\\0'", "uid has a zero byte in it"),
             ("expires_at = 'soon'", "expires_at is a time"), ("expires_at = 0/0", "expires_at is a time"),
             ("expires_at = -5", "expires_at is a time"),
             ("limits = 5", "limits is a table"), ("limits = { ['messages_per_second\\0'] = 1 }", "a name with a zero byte in it"),

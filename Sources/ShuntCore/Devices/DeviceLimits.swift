@@ -18,5 +18,7 @@ public struct DeviceLimits: Equatable, Sendable {
         guard text.utf8.count <= self.text else {
             throw ShuntError(code, "\(subject) has \(text.utf8.count) bytes", help: "1 to \(self.text)")
         }
+        // Others than Shunt take that for the text's end.
+        guard !text.utf8.contains(0) else { throw ShuntError(code, "\(subject) has a NUL in it") }
     }
 }

@@ -73,6 +73,39 @@ extension SubscriptionIndex {
         return recipient
     }
 
+    /// The member that gets a message in the place of the chosen one of its group, whose protocol has no form for it: of those that speak
+    /// another, by the group's strategy.
+    /// - Parameters:
+    ///   - place: where the chosen one stands among those of all groups.
+    ///   - names: the groups that were chosen of; nil: all.
+    public mutating func standIn(
+        for chosen: Recipient, at place: Int, _ reference: RouteReference, key: Bytes?, groups names: Set<String>?
+    ) -> Recipient? {
+        let at = Int(reference.index)
+        let wanted = key.flatMap { keys.find($0) }
+        var before = place
+        for number in 0..<table.routes[at].groups {
+            let group = table.routes[at][number]
+            if let names, !names.contains(groups.text(group.group)) { continue }
+            let all: ContiguousArray<UInt32> = group.members.isEmpty ? [group.singleOrTurn] : group.members
+            let takers = table.routes[at].hasKeys ? all.filter { takes($0, wanted) } : all
+            if takers.isEmpty { continue }
+            guard before == 0 else {
+                before -= 1
+                continue
+            }
+            if let entry = takers.first(where: { entries[Int($0)].recipient == chosen }), entries[Int(entry)].delivered > 0 {
+                entries[Int(entry)].delivered -= 1
+            }
+            var others = RouteGroup(group: group.group, singleOrTurn: 0, floor: group.floor)
+            others.members = takers.filter { (entries[Int($0)].recipient.terms.form == .exchange) != (chosen.terms.form == .exchange) }
+            guard !others.members.isEmpty else { return nil }
+            others.singleOrTurn = group.singleOrTurn % UInt32(others.members.count)
+            return choose(&others, key: key)
+        }
+        return nil
+    }
+
     func takes(_ member: UInt32, _ key: UInt32?) -> Bool {
         let own = entries[Int(member)].key
         return own == Self.anyKey || own == key

@@ -45,6 +45,8 @@ public struct ListenerAccess {
     public var asks: Bool
     /// Whether tokens count.
     public var takesTokens: Bool
+    /// Whether a client of the exchange protocol has to begin by showing who it is: one that is silent is closed.
+    public var wantsCredentials = false
     /// Whether a client that is in still counts as who it was: its password may have gone, or be another. nil: all do.
     public var counts: ((Admitted) -> Bool)?
     /// What a client may do; nil: everything.

@@ -217,15 +217,16 @@ struct Chat: Sendable {
     // MARK: The end
 
     /// Tells the members that the chat is over, all but the one that has ended it.
-    /// - Parameter payload: what the member that ended it sent along.
+    /// - Parameter payload: what the member that ended it sent along; without anything, the others get the chat's id.
     func end(_ why: ChatEnd, _ payload: ChatPayload? = nil, _ settings: ChatSettings, _ turn: inout ChatTurn) {
         var initiator: ConnectionID?
         if case .destroyed(let member) = why { initiator = member.connection }
+        let word = payload.flatMap { $0.bytes.isEmpty ? nil : $0 } ?? ChatPayload(text: id)
         for place in places where place.isPresent && place.member.connection != initiator {
             if case .moved(let address) = why, place.member.takesNotices, settings.notices {
                 turn.deliver(place.member, id, .notice, ChatNotice.moved(to: address).payload())
             } else {
-                turn.deliver(place.member, id, .destroy, payload ?? ChatPayload(text: id))
+                turn.deliver(place.member, id, .destroy, word)
             }
         }
         for place in places { turn.drop(place.held, for: place.member, id) }

@@ -61,7 +61,7 @@ public struct ChatRequest: Equatable, Sendable {
     }
 
     /// The chat id that a frame's name is.
-    /// - Throws: `chat.invalid` if it is missing, empty, too long, or no text.
+    /// - Throws: `chat.invalid` if it is missing, empty, too long, no text, or has a NUL in it.
     public static func chat(_ name: Bytes?) throws(ShuntError) -> String {
         guard let name, !name.isEmpty else {
             throw ShuntError(
@@ -74,6 +74,8 @@ public struct ChatRequest: Equatable, Sendable {
         guard let chat = String(validating: name, as: UTF8.self) else {
             throw ShuntError(.chatInvalid, "the chat id is not UTF-8")
         }
+        // Others than Shunt take that for the text's end.
+        guard !name.contains(0) else { throw ShuntError(.chatInvalid, "the chat id has a NUL in it") }
         return chat
     }
 }

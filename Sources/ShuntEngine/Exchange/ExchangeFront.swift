@@ -143,12 +143,21 @@ struct ExchangeFront {
         return credentials
     }
 
+    /// A client that has to show who it is, and sends nothing within 10 seconds, is closed.
+    func opened(now: Double) {
+        let listener = Int(engine.clients[client.slot].listener)
+        guard listener < engine.access.count, engine.access[listener].wantsCredentials else { return }
+        engine.clients[client.slot].keepAlive = 7
+        engine.clients[client.slot].heardAt = LoopEngine.eighths(now)
+    }
+
     // MARK: Messages
 
     /// MESSAGE (exchange protocol §10.2).
     @inline(__always)
     private func publish(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ hooks: (any RuleHooks)?) {
         guard let topic = frame.name(in: start), topic.count <= router.limits.topic else { return refuseMessage(frame, start) }
+        if topic.first == UInt8(ascii: "$"), TopicRouter.isSystemTopic(topic) { return refuseSystemTopic(frame) }
         if engine.clients[client.slot].isRestricted, !engine.may(.publish, topic, client) { return deny(frame, topic) }
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
@@ -211,6 +220,9 @@ struct ExchangeFront {
     private func deny(_ frame: FrameView, _ topic: Bytes) {
         refuse(frame, ShuntError(.accessDenied, LoopEngine.denial(of: .publish, String(decoding: topic, as: UTF8.self))))
     }
+
+    @inline(never)
+    private func refuseSystemTopic(_ frame: FrameView) { refuse(frame, ShuntError(.topicInvalid, TopicRouter.systemTopicRefusal)) }
 
     @inline(never)
     private func refuseTopic(_ frame: FrameView, _ topic: Bytes) {

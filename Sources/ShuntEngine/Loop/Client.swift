@@ -37,13 +37,15 @@ struct Client {
     var pressure = ConsumerPressure.none
     /// It is not read from, since a consumer of its messages is congested.
     var isHeld = false
+    /// MQTT 5.0: what CONNACK has told it that it may do, among `AnnouncedLimits.all`.
+    var announced: UInt8 = 0
     var subscriptions: UInt32 = 0
     /// Where its last message went.
     var route = RouteReference.none
     var address = PeerAddress()
-    /// MQTT: seconds without a packet, times one and a half, after which it counts as gone; 0: never.
+    /// Seconds without a packet, times one and a half, after which it counts as gone; 0: never, as with those of the exchange protocol that are in.
     var keepAlive: UInt16 = 0
-    /// MQTT: when something was last heard of it, in eighths of a second.
+    /// When something was last heard of it, in eighths of a second.
     var heardAt: UInt32 = 0
     /// Seconds since 1970.
     var connectedAt: Double = 0

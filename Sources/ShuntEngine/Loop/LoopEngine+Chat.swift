@@ -94,8 +94,11 @@ extension LoopEngine {
             refuse(receipt, connection, ShuntError(.chatElsewhere, own ?? ""))
         case .deliver(let connection, let chat, let key, let payload):
             guard isCurrent(connection) else { return }
+            let isExchange = clients[connection.slot].protocolName == .exchange
+            // A frame without a value has no place for the chat's id.
+            guard !isExchange || !payload.bytes.isEmpty else { return output.figures.inexpressible += 1 }
             output.figures.chatMessages += 1
-            guard clients[connection.slot].protocolName == .exchange else { return deliverChat(chat, key, payload, to: connection) }
+            guard isExchange else { return deliverChat(chat, key, payload, to: connection) }
             let stretch = stretch(of: payload, in: chat, key)
             output.actions.append(router.looksAtDeliveries ? .offer(connection, stretch) : .deliver(connection, stretch))
         case .acknowledgeConfirmed, .askMaster, .tellMaster, .report: break

@@ -91,6 +91,8 @@ public final class LoopEngine {
     var listing = SessionListing()
     /// What the master is still to be told of clients.
     var clientNews = ClientNews()
+    /// What clients of MQTT 5.0 have been told of the limits.
+    var announcements: Announcements
     private var tickedAt: Double?
     private var lastSubscription: UInt64 = 0
 
@@ -115,6 +117,7 @@ public final class LoopEngine {
             output, SubscriptionIndex(strategies: strategies, slowPolicies: slowPolicies), limits: limits,
             encoder: WireEncoder(output.made, inflated: limits.inflated, inflate), hooks: hooks)
         house = ChatHouse(chat)
+        announcements = Announcements(limits)
         self.random = random
         self.neighbour = neighbour
         confirmations = SubscriptionConfirmations(loop: loop, loops: loops)
@@ -141,8 +144,8 @@ public final class LoopEngine {
         while clients.count <= slot { clients.append(Client()) }
         clients[slot] = Client(
             state: .open, protocolName: protocolName, generation: connection.generation, listener: listener, isTurnedAway: isTurnedAway,
-            address: address, connectedAt: now)
-        if protocolName == .mqtt { MQTTFront(self, connection).opened(now: now) }
+            announced: announcements.present, address: address, connectedAt: now)
+        if protocolName == .mqtt { MQTTFront(self, connection).opened(now: now) } else { ExchangeFront(self, connection).opened(now: now) }
     }
 
     /// A client's bytes have come, which the driver calls `received` for, once or several times.
@@ -275,7 +278,9 @@ public final class LoopEngine {
         let error = reasonToRefuse(connection, decided)
         if let error { noteRefused(connection, error) }
         // A client of MQTT is in once it has its session.
-        if clients[connection.slot].protocolName == .exchange { list(connection) }
+        guard clients[connection.slot].protocolName == .exchange else { return error }
+        if clients[connection.slot].isAdmitted { clients[connection.slot].keepAlive = 0 }
+        list(connection)
         return error
     }
 
@@ -404,6 +409,7 @@ public final class LoopEngine {
 
     public func setLimits(_ new: RoutingLimits) {
         router.limits = new
+        announcements.change(to: new)
         tellDelayRoom()
         router.encoder.inflated = new.inflated
         router.retained.setLimits(new.mqtt)

@@ -125,18 +125,21 @@ extension LoopEngine {
         let expiry = PublishProperties.expiry(in: properties)
         changes.expiry = expiry == MessageView.noExpiry ? expiry : expiry - min(expiry, age)
         changes.key = (try? PublishProperties(publish.encodedProperties))?.key
-        changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic) ?? []
-        switch session?.outgoingAliases.use(publish.topic) ?? .none {
-        case .none: break
-        case .first(let alias): changes.topicAlias = alias
-        case .known(let alias):
-            changes.topicAlias = alias
-            fields.topic = .none
+        changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic, isShared: handOver.isShared) ?? []
+        func write(_ use: OutgoingAliases.Use) -> OwnPacket? {
+            changes.topicAlias = use.alias
+            fields.topic = if case .known = use { .none } else { publish.topic }
+            return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
+                fields.encodedProperties = $0
+                return own(fields, session)
+            }
         }
-        return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
-            fields.encodedProperties = $0
-            return own(fields, session)
-        }
+        var use = session?.outgoingAliases.use(of: publish.topic) ?? .none
+        var packet = write(use)
+        // The number may be what makes it too large.
+        if packet == nil, case .first = use { (use, packet) = (.none, write(.none)) }
+        if packet != nil { session?.outgoingAliases.took(use, publish.topic) }
+        return packet
     }
 
     private func own(_ fields: PublishFields, _ session: MQTTSession?) -> OwnPacket? {
@@ -200,9 +203,12 @@ extension LoopEngine {
         return waiting
     }
 
-    /// A message of QoS 0 was taken out of a client's buffer. If it named an alias, the client would not understand the ones that follow.
-    public func dropped(_ connection: ConnectionID) {
-        guard let session = session(of: connection), session.outgoingAliases.isUsed, !misled.contains(connection) else { return }
+    /// A message of QoS 0 was taken out of a client's buffer. If it named an alias, the client does not understand the ones that follow.
+    public func takenOut(_ packet: Bytes, of connection: ConnectionID) {
+        guard let session = session(of: connection), session.outgoingAliases.isUsed, !misled.contains(connection),
+            let publish = WireEncoder.publish(in: packet, session.form), !publish.topic.isEmpty,
+            let properties = try? PublishProperties(publish.encodedProperties), properties.topicAlias > 0
+        else { return }
         misled.append(connection)
     }
 

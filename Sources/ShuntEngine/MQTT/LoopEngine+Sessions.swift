@@ -86,6 +86,7 @@ extension LoopEngine {
         }
         if session.identity !== identity {
             identity.rewritten = session.identity.rewritten
+            (identity.chats, identity.broadcastQoS) = (session.identity.chats, session.identity.broadcastQoS)
             uncount(session.identity)
         }
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)

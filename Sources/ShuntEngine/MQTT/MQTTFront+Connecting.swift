@@ -100,8 +100,12 @@ extension MQTTFront {
             turnAway(.retainNotSupported, .requestUnsupported, "this worker keeps no retained messages (mqtt.retained.messages)")
             return false
         }
-        guard !will.topic.utf8.starts(with: "$SYS/".utf8) else {
-            turnAway(.notAuthorized, .topicInvalid, "only the worker publishes below $SYS")
+        guard !LoopEngine.withBytes(will.topic, TopicRouter.isSystemTopic) else {
+            turnAway(.notAuthorized, .topicInvalid, TopicRouter.systemTopicRefusal)
+            return false
+        }
+        guard !LoopEngine.withBytes(will.topic, Self.isServiceTopic) else {
+            turnAway(.topicNameInvalid, .topicInvalid, "'\(will.topic)' is the worker's own topic, which no will goes to")
             return false
         }
         return true
@@ -153,9 +157,17 @@ extension MQTTFront {
             }
         }
         let expiry = expiry(of: greeting)
-        let isPresent: Bool
+        var accepted = ConnectAcknowledgement(hasSession: false, .success)
+        if greeting.version.hasProperties {
+            accepted.properties = properties(greeting, expiry: expiry, keepAlive: keepAlive, isAssigned: isAssigned)
+        }
+        // It is sent no packet that is larger than it takes, and cannot go on without this one.
+        guard takes(accepted.encoded(greeting.version) ?? []) else {
+            engine.clients[client.slot].isAdmitted = false
+            return turnAway(.packetTooLarge, .frameTooLarge, "CONNACK is larger than the client takes")
+        }
         do throws(ShuntError) {
-            isPresent = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
+            accepted.hasSession = try engine.begin(greeting, expiry: expiry, isAssigned: isAssigned, client)
         } catch {
             engine.clients[client.slot].isAdmitted = false
             return turnAway(ReasonCode(refusingEntry: error.code), error.code, error.message)
@@ -165,17 +177,11 @@ extension MQTTFront {
         settle(greeting)
         router.publisher = engine.subscriber(of: client)
         router.output.figures.succeeded += 1
-        var accepted = ConnectAcknowledgement(hasSession: isPresent, .success)
-        if greeting.version.hasProperties {
-            accepted.properties = properties(greeting, expiry: expiry, keepAlive: keepAlive, isAssigned: isAssigned)
-        }
-        let bytes = accepted.encoded(greeting.version) ?? []
-        // It is sent no packet that is larger than it takes (MQTT-3.1.2-24), and cannot go on without this one.
-        guard bytes.count <= identity.maximumPacket else { return engine.close(client, .frameTooLarge) }
-        answer(bytes)
+        answer(accepted.encoded(greeting.version) ?? [])
         engine.tellPresence(identity, client, why: nil)
         // A device that says what it is. One without tags becomes a device when it subscribes broadcasts.
-        if !identity.tags.isEmpty || !identity.alias.isEmpty { registerByName(nil) }
+        resumeServices()
+        if !identity.tags.isEmpty || !identity.alias.isEmpty || identity.broadcastQoS != nil { registerByName(nil) }
         if let session { engine.resume(session) }
     }
 
@@ -213,6 +219,7 @@ extension MQTTFront {
 
     /// What a client of 5.0 is told of the worker (5.0 §3.2.2.3).
     private func properties(_ greeting: Connect, expiry: UInt32, keepAlive: UInt16, isAssigned: Bool) -> Properties {
+        engine.clients[client.slot].announced = engine.announcements.present
         var properties = Properties.none
         if expiry != greeting.properties.sessionExpiry ?? 0 { properties.sessionExpiry = expiry }
         if keepAlive != greeting.keepAlive { properties.serverKeepAlive = keepAlive }

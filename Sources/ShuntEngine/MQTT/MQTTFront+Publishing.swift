@@ -56,7 +56,7 @@ extension MQTTFront {
         var stretch = Stretch(.input, packet.qos == .atMostOnce ? form : form.numbered, offset: offset, count: header.size)
         if packet.qos == .atMostOnce, header.flags != 0 { stretch = .none }
         guard version.hasProperties else { return try publish(Publication(message, as: stretch), packet, hooks) }
-        guard !packet.isRetained || router.limits.mqtt.keepsRetained else {
+        guard !packet.isRetained || engine.limits(of: client).keepsRetained else {
             throw MQTTFault(.retainNotSupported, "this worker keeps no retained messages (mqtt.retained.messages)", "MQTT-3.2.2-14")
         }
         let properties = try PublishProperties(packet.encodedProperties)
@@ -81,8 +81,9 @@ extension MQTTFront {
     /// The topic that an alias stands for, or gets (5.0 §3.3.2.3.4).
     private func topic(of packet: PublishView, alias: UInt16) throws(MQTTFault) -> [UInt8] {
         guard alias > 0 else { throw MQTTFault(.protocolError, "an empty topic without an alias", "MQTT-3.3.2-8") }
-        guard alias <= router.limits.mqtt.topicAliases, let session = engine.needSession(client) else {
-            throw MQTTFault(.topicAliasInvalid, "topic alias \(alias); at most \(router.limits.mqtt.topicAliases)", "MQTT-3.3.2-9")
+        let most = engine.limits(of: client).topicAliases
+        guard alias <= most, let session = engine.needSession(client) else {
+            throw MQTTFault(.topicAliasInvalid, "topic alias \(alias); at most \(most)", "MQTT-3.3.2-9")
         }
         if packet.topic.isEmpty {
             guard let known = session.incomingAliases.topic(alias) else {
@@ -104,7 +105,7 @@ extension MQTTFront {
         // The same message again: it has been routed (MQTT-4.3.3-10).
         guard !session.received.contains(packet.identifier) else { return answer(.publishReceived, packet.identifier, .success) }
         // A client of 3.1.1 knows of no such bound: its identifiers are one.
-        guard session.received.count < (version.hasProperties ? Int(router.limits.mqtt.receiveMaximum) : 65_535) else {
+        guard session.received.count < (version.hasProperties ? Int(engine.limits(of: client).receiveMaximum) : 65_535) else {
             throw MQTTFault(.receiveMaximumExceeded, "more than \(session.received.count) messages of QoS 2 at a time", "MQTT-3.3.4-7")
         }
         route(publication, packet, hooks, isBroken: isBroken)

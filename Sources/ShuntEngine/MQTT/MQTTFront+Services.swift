@@ -18,6 +18,9 @@ extension MQTTFront {
     static let chatPrefix = "$chat/"
     static let destroySuffix = "/destroy"
 
+    /// Whether what is published to a topic is for the worker itself.
+    static func isServiceTopic(_ topic: Bytes) -> Bool { topic.starts(with: "$shunt/".utf8) || topic.starts(with: chatPrefix.utf8) }
+
     /// Takes a message for one of the worker's own topics.
     /// - Returns: nil where the topic is one like any other.
     func service(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {
@@ -27,7 +30,7 @@ extension MQTTFront {
     }
 
     private func serve(_ message: MessageView, _ packet: PublishView) -> ServiceOutcome? {
-        if message.topic.starts(with: "$SYS/".utf8) { return .done(.notAuthorized, "only the worker publishes below $SYS") }
+        if TopicRouter.isSystemTopic(message.topic) { return .done(.notAuthorized, TopicRouter.systemTopicRefusal) }
         let isNotify = message.topic.elementsEqual(Self.notifyTopic.utf8), isDevice = message.topic.elementsEqual(Self.deviceTopic.utf8)
         let isChat = message.topic.starts(with: Self.chatPrefix.utf8)
         guard isNotify || isDevice || isChat else {
@@ -154,6 +157,25 @@ extension MQTTFront {
         identity.chats[ExactText(chat)] = qos
         engine.chat(ChatRequest(member, receipt(), chat: chat, .create))
         return .later
+    }
+
+    /// A client is back in its session: it is in its chats again, and gets broadcasts, as far as it still may.
+    func resumeServices() {
+        guard let identity else { return }
+        if identity.broadcastQoS != nil, (try? engine.demand(.subscribe, Self.notifyTopic, client)) == nil { identity.broadcastQoS = nil }
+        let chats = identity.chats.keys.map(\.text)
+        guard !chats.isEmpty else { return }
+        let number = engine.beginSubscribe()
+        var waiting = WaitingSubscribe(client: client, identifier: 0)
+        for (place, chat) in chats.enumerated() {
+            guard (try? engine.demand(.chat, chat, client)) != nil else {
+                identity.chats[ExactText(chat)] = nil
+                continue
+            }
+            waiting.open[UInt16(truncatingIfNeeded: place)] = Self.chatPrefix + chat
+            engine.chat(ChatRequest(member, .filter(number, place: UInt16(truncatingIfNeeded: place)), chat: chat, .create))
+        }
+        engine.answer(waiting, number)
     }
 
     /// Only the client itself subscribes one of the worker's own topics: to do so makes it a device, or a chat's member.

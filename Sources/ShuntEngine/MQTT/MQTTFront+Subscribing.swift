@@ -115,13 +115,15 @@ extension MQTTFront {
     func unsubscribe(_ packet: Unsubscribe) {
         let reasons = packet.filters.map { filter -> ReasonCode in
             guard let request = try? Self.request(filter) else { return .topicFilterInvalid }
+            engine.settleOpen(filter, of: client)
             if let wasThere = unsubscribeService(request) { return wasThere ? .success : .noSubscriptionExisted }
             let before = engine.standing(request, client)
             defer { forgetIdentifier(before) }
             return engine.giveUp(request, client) ? .success : .noSubscriptionExisted
         }
-        let answer = SubscribeAnswer(.unsubscribeAcknowledgement, packet.identifier, reasons)
-        engine.acknowledgeOnceConfirmed(.bytes(answer.encoded(version), form), client)
+        let bytes = SubscribeAnswer(.unsubscribeAcknowledgement, packet.identifier, reasons).encoded(version)
+        guard takes(bytes) else { return engine.close(client, .frameTooLarge) }
+        engine.acknowledgeOnceConfirmed(.bytes(bytes, form), client)
     }
 
     /// A shared subscription names its group in the filter (MQTT 5.0 §4.8.2); any other is one of the client's own.
@@ -142,6 +144,7 @@ extension MQTTFront {
 /// A SUBSCRIBE some of whose filters are chats, which answer when they can.
 struct WaitingSubscribe {
     var client: ConnectionID
+    /// 0: nobody waits for the answer, since a session has gone on.
     var identifier: UInt16
     var reasons: [ReasonCode] = []
     var questions: [RetainedQuestion] = []
@@ -187,13 +190,16 @@ extension LoopEngine {
             waitingSubscribes[number] = subscribe
             return
         }
+        guard subscribe.identifier != 0 else { return }
         let front = MQTTFront(self, subscribe.client)
         var answer = SubscribeAnswer(.subscribeAcknowledgement, subscribe.identifier, subscribe.reasons)
-        if front.version.hasProperties { answer.properties = subscribe.properties }
-        if front.session?.wantsReasons == false { answer.properties.reasonString = nil }
+        // One that wants no words gets no user properties either (MQTT-3.1.2-29).
+        if front.version.hasProperties, front.session?.wantsReasons ?? true { answer.properties = subscribe.properties }
         // What there is to say besides must not make it more than the client takes.
-        if answer.encoded(front.version).count > front.identity?.maximumPacket ?? .max { answer.properties = .none }
-        acknowledgeOnceConfirmed(.subscribed(answer.encoded(front.version), front.form, subscribe.questions), subscribe.client)
+        if !front.takes(answer.encoded(front.version)) { answer.properties = .none }
+        let bytes = answer.encoded(front.version)
+        guard front.takes(bytes) else { return close(subscribe.client, .frameTooLarge) }
+        acknowledgeOnceConfirmed(.subscribed(bytes, front.form, subscribe.questions), subscribe.client)
     }
 
     /// Rules look something up about one of its filters. Chats may answer meanwhile.
@@ -221,6 +227,17 @@ extension LoopEngine {
         }
         settle(&subscribe, place, error)
         answerIfSettled(subscribe, number)
+    }
+
+    /// A filter is given up that a SUBSCRIBE still waits for: that is answered first, since the client takes what it hears last to be so.
+    func settleOpen(_ filter: String, of client: ConnectionID) {
+        for (number, subscribe) in waitingSubscribes where subscribe.client == client {
+            var settled = subscribe
+            settled.open = subscribe.open.filter { ExactText($0.value) != ExactText(filter) }
+            guard settled.open.count < subscribe.open.count else { continue }
+            waitingSubscribes[number] = nil
+            answerIfSettled(settled, number)
+        }
     }
 
     private func settle(_ subscribe: inout WaitingSubscribe, _ place: UInt16, _ error: ShuntError?) {

@@ -26,12 +26,14 @@ struct MQTTFront {
         if engine.clients[slot].isAdmitted { router.publisher = engine.subscriber(of: client) }
         // Counted once an event, not once a message.
         let hooks = router.hooks
+        let isNew = engine.clients[slot].announced == engine.announcements.present
+        let limit = isNew ? router.limits.frame : engine.limits(of: client).frame
         var form = form
         var offset = 0
         while offset < bytes.count, !engine.isBatchFull, !router.takesLong {
             guard engine.clients[slot].state == .open else { return bytes.count }
             let rest = Bytes(rebasing: bytes[offset...])
-            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, hasProperties: form.hasProperties, limit: router.limits.frame),
+            if engine.clients[slot].isAdmitted, let packet = PlainPublish(rest, hasProperties: form.hasProperties, limit: limit),
                 packet.topic.first != UInt8(ascii: "$")
             {
                 publish(packet, at: offset, form, hooks)
@@ -42,7 +44,7 @@ struct MQTTFront {
                 }
                 continue
             }
-            switch PacketDecoder.decode(rest, limit: router.limits.frame) {
+            switch PacketDecoder.decode(rest, limit: limit) {
             case .packet(let header):
                 guard handle(header, rest, at: offset, hooks) else { return offset }
                 offset += header.size
@@ -144,9 +146,12 @@ struct MQTTFront {
         var properties = Properties.none
         if version.hasProperties, session?.wantsReasons ?? true, !text.isEmpty { properties.reasonString = text }
         var bytes = packet(properties)
-        if bytes.count > identity?.maximumPacket ?? .max { bytes = packet(.none) }
-        if !bytes.isEmpty, bytes.count <= identity?.maximumPacket ?? .max { answer(bytes) }
+        if !takes(bytes) { bytes = packet(.none) }
+        if !bytes.isEmpty, takes(bytes) { answer(bytes) }
     }
+
+    /// Whether the client takes packets that are as large (MQTT-3.1.2-24).
+    func takes(_ packet: [UInt8]) -> Bool { packet.count <= identity?.maximumPacket ?? .max }
 
     /// The client breaks the protocol. 5.0 is told so before it is closed; 3.1.1 has no packet for that (MQTT-4.13.1-1).
     @inline(never)
@@ -189,6 +194,8 @@ struct MQTTFront {
             case .accessBanned: AccessRefusal.banned
             case .clientKicked: "an operator has closed this client"
             case .ruleRejected: engine.closeTexts[client] ?? ""
+            case .frameTooLarge: "the answer to a request is larger than the client takes"
+            case .slowConsumer: "the client reads too slowly: a message that named a topic alias was dropped"
             default: ""
             }
         answer(why) { properties in

@@ -84,8 +84,11 @@ final class MQTTSession {
     var looksAtAll: Bool { isLasting || !identified.isEmpty || maximumPacket != Int.max || outgoingAliases.isUsed }
 
     /// The identifiers of all its subscriptions that take a topic, each as often as there are such (5.0 §3.3.4).
-    func identifiers(for topic: Bytes) -> [UInt32] {
-        identified.isEmpty ? [] : identified.lazy.filter { $0.filter.withUnsafeBytes { TopicFilter.takes(topic, filter: $0) } }.map(\.identifier)
+    /// - Parameter isShared: of the shared ones, which have copies of their own; else of the others.
+    func identifiers(for topic: Bytes, isShared: Bool) -> [UInt32] {
+        guard !identified.isEmpty else { return [] }
+        return identified.lazy
+            .filter { $0.group.isEmpty != isShared && $0.filter.withUnsafeBytes { TopicFilter.takes(topic, filter: $0) } }.map(\.identifier)
     }
 }
 

@@ -47,26 +47,36 @@ struct OutgoingAliases {
         case first(UInt16)
         /// The number alone.
         case known(UInt16)
+
+        /// 0: none.
+        var alias: UInt16 {
+            switch self {
+            case .none: 0
+            case .first(let alias), .known(let alias): alias
+            }
+        }
     }
 
-    mutating func use(_ topic: Bytes) -> Use {
+    /// How a topic goes out next. Nothing changes before it has gone: see `took`.
+    func use(of topic: Bytes) -> Use {
         guard limit > 0 else { return .none }
+        if let place = named.firstIndex(where: { $0.topic.elementsEqual(topic) }) { return .known(UInt16(place + 1)) }
+        if named.count < limit { return .first(UInt16(named.count + 1)) }
+        guard candidate.elementsEqual(topic) else { return .none }
+        let age = { (named: Named) in clock &- named.usedAt }
+        return named.indices.max { age(named[$0]) < age(named[$1]) }.map { .first(UInt16($0 + 1)) } ?? .none
+    }
+
+    /// A message of the topic goes out so.
+    mutating func took(_ use: Use, _ topic: Bytes) {
+        guard limit > 0 else { return }
         clock &+= 1
-        if let place = named.firstIndex(where: { $0.topic.elementsEqual(topic) }) {
-            named[place].usedAt = clock
-            return .known(UInt16(place + 1))
+        switch use {
+        case .none: candidate = Array(topic)
+        case .known(let alias): named[Int(alias) - 1].usedAt = clock
+        case .first(let alias):
+            let new = Named(topic: Array(topic), usedAt: clock)
+            if Int(alias) > named.count { named.append(new) } else { (named[Int(alias) - 1], candidate) = (new, []) }
         }
-        if named.count < limit {
-            named.append(Named(topic: Array(topic), usedAt: clock))
-            return .first(UInt16(named.count))
-        }
-        guard candidate.elementsEqual(topic), let oldest = named.indices.min(by: { clock &- named[$0].usedAt > clock &- named[$1].usedAt })
-        else {
-            candidate = Array(topic)
-            return .none
-        }
-        candidate = []
-        named[oldest] = Named(topic: Array(topic), usedAt: clock)
-        return .first(UInt16(oldest + 1))
     }
 }

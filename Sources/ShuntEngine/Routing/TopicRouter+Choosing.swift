@@ -16,4 +16,14 @@ extension TopicRouter {
         }
         index.select(route, key: message.key, groups: names, choices, into: &recipients)
     }
+
+    /// Another member of its group gets a message that the protocol of the chosen one has no form for.
+    /// - Parameter place: where the chosen one stands among the recipients.
+    @inline(never)
+    func standIn(at place: Int, for message: MessageView) -> Recipient? {
+        guard message.kind == .topic else { return nil }
+        let route = route(of: message.topic, last: .none)
+        guard !route.isNone else { return nil }
+        return index.standIn(for: recipients[place], at: place, route, key: message.key, groups: chosenGroups)
+    }
 }

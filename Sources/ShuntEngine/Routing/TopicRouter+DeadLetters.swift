@@ -1,3 +1,4 @@
+import MQTTCodec
 import ShuntCore
 
 /// Messages that are to go to `rules.dead_letter` when the turn ends: nothing is sent while the message is still being handled.
@@ -38,7 +39,7 @@ extension TopicRouter {
     /// Clients of the exchange protocol see the reason as the key, those of MQTT 5.0 in user properties, too.
     private func letter(_ message: MessageView, why: String, rule: String) -> OwnedMessage {
         var letter = OwnedMessage(message)
-        if letter.properties.isEmpty { letter.properties = Self.properties(of: message.format) }
+        if letter.properties.isEmpty { letter.properties = Self.properties(of: UTF8Text.isPayload(message.payload) ? message.format : .none) }
         var pairs = [("dead-letter-reason", Bytes.none, why), ("dead-letter-kind", .none, "\(message.kind)")]
         if !message.topic.isEmpty { pairs.append(("dead-letter-topic", message.topic, "")) }
         if !rule.isEmpty { pairs.append(("dead-letter-rule", .none, rule)) }

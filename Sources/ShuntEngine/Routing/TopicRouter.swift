@@ -66,6 +66,8 @@ public final class TopicRouter {
     var retainedAt = 0
     /// Scratch for the chosen members of a message.
     var recipients: ContiguousArray<Recipient> = []
+    /// The groups that they were chosen of; nil: all that have subscribed the topic.
+    var chosenGroups: Set<String>?
     /// Where the last message went that a rule has sent to another topic.
     var lastMadeRoute = RouteReference.none
     /// What rules have made of the message that is being handled, and other rules are still to see.
@@ -356,6 +358,8 @@ public final class TopicRouter {
 
     /// A message that a member of these groups had, who has left, goes to another member.
     func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
+        chosenGroups = names
+        defer { chosenGroups = nil }
         if asksGroups { choose(message, route, groups: names) } else { index.select(route, key: message.key, groups: names, into: &recipients) }
         counters.countRecipients(route, recipients.count)
         _ = conclude(.delivered(relay(Publication(message))), Publication(message), isNew: true)
@@ -383,8 +387,10 @@ public final class TopicRouter {
     private func deliver(_ publication: Publication, from first: Int) -> Int {
         if publication.message.isRetained { retain(publication.message) }
         var forms = EncodedForms(publication)
-        var count = first
-        for place in first..<recipients.count {
+        let chosen = recipients.count
+        var (count, place) = (first, first)
+        while place < recipients.count {
+            defer { place += 1 }
             let connection = recipients[place].connection
             var terms = recipients[place].terms
             if terms.isNoLocal, connection == publisher {
@@ -396,7 +402,11 @@ public final class TopicRouter {
                 terms.form == .exchange ? (.exchange, .none) : handOver(publication.message, terms, isLasting: connection.isSession)
             let stretch = forms.stretch(form, encoder)
             guard !stretch.isNone else {
-                output.figures.inexpressible += 1
+                if place < chosen, let other = standIn(at: place, for: publication.message) {
+                    recipients.append(other)
+                } else {
+                    output.figures.inexpressible += 1
+                }
                 continue
             }
             count += 1

@@ -67,7 +67,7 @@ final class WireEncoder {
         guard form.hasProperties, !message.properties.isEmpty || message.key != nil || message.format != .none else {
             return write(fields, form, made)
         }
-        return Self.properties(of: message).withUnsafeBytes {
+        return Self.properties(of: message, payload: payload).withUnsafeBytes {
             fields.encodedProperties = $0
             return write(fields, form, made)
         }
@@ -86,12 +86,12 @@ final class WireEncoder {
         return stretch
     }
 
-    /// What a client of MQTT 5.0 is told of a message, behind its length.
-    static func properties(of message: MessageView) -> [UInt8] {
+    /// What a client of MQTT 5.0 is told of a message, behind its length. A payload that is no UTF-8 is not said to be a text.
+    private static func properties(of message: MessageView, payload: Bytes) -> [UInt8] {
         var changes = PublishProperties.Changes()
         changes.expiry = message.expiry
         changes.key = message.key
-        switch message.format {
+        switch message.properties.isEmpty && UTF8Text.isPayload(payload) ? message.format : .none {
         case .json: changes.contentType = "application/json"
         case .text: changes.contentType = "text/plain"
         default: break

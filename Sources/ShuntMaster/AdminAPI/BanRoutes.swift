@@ -28,7 +28,8 @@ struct BanRoutes {
         let body = HTTPBody(AdminContract.request(BanRequest.self), example: #"{"subject": "client:c1", "seconds": 3600, "why": "…"}"#)
         return HTTPRoute(.post, "/api/v1/bans", sheet, body: body, need: .operate) { [change, record, now] call in
             let request = try call.record(BanRequest.self)
-            let ban = Ban(try Self.subject(request.subject), until: request.seconds.map { now() + $0 }, why: request.why ?? "")
+            let ban = Ban(
+                try Self.subject(request.subject, else: "cannot be banned"), until: request.seconds.map { now() + $0 }, why: request.why ?? "")
             let result = await change(.ban(ban))
             record(call.caller, Self.command(ban, seconds: request.seconds), result.failure)
             return .json(try RecordJSON.encode(BanRecord(ban, unconfirmed: try result.get())))
@@ -41,7 +42,7 @@ struct BanRoutes {
             errors: .registry + [.banUnknown, .connectionLost, .memoryLimit, .masterStandby])
         let subject = HTTPParameter("subject", .banSubject, "Who is banned, as the list of bans has it.", wanted: BanSubject.form)
         return HTTPRoute(.delete, "/api/v1/bans", sheet, parameters: [subject], need: .operate) { [change, record] call in
-            let subject = try Self.subject(call.parameters["subject"] ?? "")
+            let subject = try Self.subject(call.parameters["subject"] ?? "", else: "is nobody whom a ban names")
             let result = await change(.unban(subject))
             record(call.caller, "unban \(subject)", result.failure)
             return .json(try RecordJSON.encode(LiftedBan(lifted: subject.description, unconfirmed: try result.get())))
@@ -53,10 +54,10 @@ struct BanRoutes {
         "ban \(ban.subject)" + (seconds.map { " --for \(Int($0))s" } ?? "") + (ban.why.isEmpty ? "" : " --why \(ban.why)")
     }
 
-    private static func subject(_ text: String) throws(ShuntError) -> BanSubject {
+    private static func subject(_ text: String, else wrong: String) throws(ShuntError) -> BanSubject {
         guard let subject = BanSubject(text) else {
             throw ShuntError(
-                .requestInvalid, "'\(text)' cannot be banned", at: "subject",
+                .requestInvalid, "'\(text)' \(wrong)", at: "subject",
                 help: BanSubject.form)
         }
         return subject

@@ -28,6 +28,7 @@ struct Door: Sendable {
     /// What a loop needs to know of it.
     func access() -> ListenerAccess {
         var access = ListenerAccess(asks: asks, takesTokens: tokens != nil, permissions: nil)
+        access.wantsCredentials = !allowsAnonymous && uidFrom == nil
         access.counts = { [passwords] admitted in
             admitted.passwordStamp == nil || passwords?.stamp(of: admitted.uid ?? "") == admitted.passwordStamp
         }
@@ -69,6 +70,8 @@ extension Door {
             do throws(ShuntError) {
                 var door = try Door(listener, isOwn ? listener.access : configuration.access, key, isOwn ? "\(key).access" : "access", &files)
                 door.name = name
+                // Rules may say who clients are: `on_auth`, and `on_connect`.
+                if configuration.rules.enabled == .named([]) { try door.checkLetsSomebodyIn(key) }
                 doors.append(door)
             } catch {
                 throw configuration.placed(error)
@@ -99,6 +102,10 @@ extension Door {
                 .configInvalid, "\(key).limits.connections_per_address would count proxies, which all clients come through",
                 at: "\(key).limits.connections_per_address", help: "leave it out: a proxy knows its clients' addresses and can count them")
         }
+    }
+
+    /// - Throws: `config.invalid`.
+    private func checkLetsSomebodyIn(_ key: String) throws(ShuntError) {
         guard allowsAnonymous || namesClients else {
             throw ShuntError(
                 .configInvalid, "nobody can come in by \(key): nothing says who clients are, and anonymous ones may not come", at: key,

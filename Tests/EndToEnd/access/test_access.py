@@ -205,6 +205,23 @@ def test_a_listener_that_lets_nobody_in_is_an_error():
     assert checked.returncode == 78 and "nobody can come in by worker.listeners.mqtt" in checked.stderr
 
 
+def test_rules_alone_may_know_the_clients(shunt, tmp_path):
+    """A listener needs nothing else then, and those whom no rule names stay outside."""
+    plugins = write_rule(tmp_path / "plugins", "door", """
+        local R = {}
+        function R.on_connect(conn)
+          if conn.device == "ada" then return conn:with { uid = "ada" } end
+        end
+        return R""")
+    worker = shunt.worker({
+        "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0",
+        "worker.listeners.mqtt.allow_anonymous": "false", "rules.directory": plugins, "rules.enabled": "[door]"})
+    for name, reason in [("ada", 0), ("bob", 0x86)]:
+        client = Client(worker.listeners["worker.mqtt"], 5)
+        assert client.connect(name, refused=bool(reason)).reason == reason
+        client.close()
+
+
 def test_a_client_identifier_is_one_users(guarded):
     worker = guarded()
     ada = connect(worker, 5, "ada", USERS["ada"], name="phone")

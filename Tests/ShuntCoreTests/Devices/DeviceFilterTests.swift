@@ -68,6 +68,7 @@ struct DeviceFilterTests {
             (DeviceFilter(uid: "12345"), "the filter's uid has 5 bytes"),
             (DeviceFilter(matchTags: ["a", ""]), "an element of the filter's match_tags is empty"),
             (DeviceFilter(filterAlias: ["12345"]), "an element of the filter's filter_alias has 5 bytes"),
+            (DeviceFilter(uid: "u\0"), "the filter's uid has a NUL in it"),
             (DeviceFilter(matchAlias: ["a", "b", "c"]), "the filter's match_alias has 3 elements"),
         ])
     func refuses(_ filter: DeviceFilter, _ message: String) {
@@ -88,6 +89,9 @@ struct DeviceFilterTests {
             (device(1, "u", ""), "a device's device is empty"),
             (device(1, "u", "12345"), "a device's device has 5 bytes"),
             (device(1, "u", "d", tags: ["a", "b", "c"]), "the device has 3 tags"),
+            (device(1, "u\0v", "d"), "a device's uid has a NUL in it"),
+            (device(1, "u", "d\0"), "a device's device has a NUL in it"),
+            (device(1, "u", "d", tags: ["\0"]), "an element of tags has a NUL in it"),
             (device(1, "u", "d", alias: [""]), "an element of alias is empty"),
         ])
     func refusesDevices(_ device: Device, _ message: String) {

@@ -43,6 +43,31 @@ struct AccessTests {
 
     // MARK: Coming in
 
+    @Test("A client of the exchange protocol that has to show who it is, and is silent, is closed after ten seconds")
+    func silent() {
+        let worker = SimulatedWorker()
+        let open = worker.connect()
+        var access = ListenerAccess(asks: true, permissions: nil)
+        access.wantsCredentials = true
+        worker.engines[0].setAccess([access], now: worker.now)
+        let (silent, ada) = (worker.connect(), worker.connect())
+        ada.send(Frame(.register, id: 1, format: .json, value: Array(#"{"uid":"ada","device":"d","token":"ada:secret"}"#.utf8)))
+        worker.decide(.admitted(Admitted(uid: "ada")))
+        func wait(_ seconds: Int) {
+            for _ in 0..<seconds * 10 {
+                worker.now += 0.1
+                worker.tick()
+            }
+        }
+        wait(9)
+        #expect(worker.closed[silent.id] == nil)
+        wait(3)
+        #expect(worker.closed[silent.id] == .keepAlive)
+        wait(60)
+        #expect(worker.closed[ada.id] == nil)
+        #expect(worker.closed[open.id] == nil)
+    }
+
     @Test("A first request waits until it is decided, and what follows it too; it is decided once", arguments: MQTTVersion.allCases)
     func waits(version: MQTTVersion) {
         let worker = SimulatedWorker(loops: 2)
@@ -172,7 +197,9 @@ struct AccessTests {
             #expect((ada.answered(.publishAcknowledgement).last?.reason == .notAuthorized) == (denied == action))
             var greeting = greeting("will")
             greeting.will = .init(topic: topic, payload: [1])
-            #expect((client(worker, greeting, "will").closed == .accessDenied) == (denied == action))
+            // No will goes to the worker's own topics.
+            let expected: ErrorCode? = action != .publish ? .topicInvalid : denied == action ? .accessDenied : nil
+            #expect(client(worker, greeting, "will").closed == expected)
         }
         let frames = worker.connect()
         frames.send(Frame(.ping, id: 1))

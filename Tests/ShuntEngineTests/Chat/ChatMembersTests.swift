@@ -151,7 +151,8 @@ struct ChatMembersTests {
         arguments: [
             (nil, "CREATE", "the chat frame has no chat id"), ([], "CREATE", "the chat frame has no chat id"),
             (Array(repeating: 0x61, count: 257), "CREATE", "the chat id has 257 bytes"),
-            ([0xC3, 0x28], "CREATE", "the chat id is not UTF-8"), ([0x61], nil, "the chat frame has no key"),
+            ([0x61, 0, 0x62], "CREATE", "the chat id has a NUL in it"), ([0xC3, 0x28], "CREATE", "the chat id is not UTF-8"),
+            ([0x61], nil, "the chat frame has no key"),
             ([0x61], "create", "the chat frame's key is unknown"),
         ] as [([UInt8]?, String?, String)])
     func names(_ name: [UInt8]?, _ key: String?, _ message: String) {

@@ -1,3 +1,4 @@
+import ExchangeCodec
 import MQTTCodec
 import ShuntCore
 import Testing
@@ -170,6 +171,27 @@ struct MQTT5Tests {
         #expect(large.deliveries().map(\.payload.count) == [10, 100, 20])
     }
 
+    @Test("A message that is too large for a client leaves its topic aliases as they are (MQTT-3.3.2-7)", arguments: [QoS.atMostOnce, .atLeastOnce])
+    func aliasOfTooLarge(qos: QoS) {
+        let consumer = client("consumer") { ($0.properties.topicAliasMaximum, $0.properties.maximumPacketSize) = (1, 100) }
+        let producer = client("producer")
+        _ = consumer.subscribe("#", qos: .atLeastOnce)
+        let large = String(repeating: "x", count: 200)
+        for (topic, payload) in [("a", large), ("a", "on"), ("b", large), ("b", large), ("b", "off"), ("b", "off"), ("a", "off")] {
+            producer.publish(topic, payload, qos: qos)
+        }
+        #expect(
+            consumer.deliveries().map { "\($0.properties.topicAlias ?? 0) \($0.topic): \($0.payload)" } == [
+                "1 a: on", "0 b: off", "1 b: off", "0 a: off",
+            ])
+        // One that fits without a number only goes without one.
+        producer.publish("c", "x", qos: qos)
+        let overhead = qos == .atMostOnce ? 6 : 8
+        producer.publish("c", String(repeating: "x", count: 100 - overhead), qos: qos)
+        #expect(
+            consumer.deliveries().map { "\($0.properties.topicAlias ?? 0) \($0.topic): \($0.payload.count)" } == ["0 c: 1", "0 c: \(100 - overhead)"])
+    }
+
     // MARK: SUBSCRIBE
 
     @Test("No local: what a client publishes does not come back to it (MQTT-3.8.3-3)", arguments: QoS.allCases)
@@ -241,6 +263,89 @@ struct MQTT5Tests {
         for number in 0..<30 { producer.publish("a/b", "\(number)", qos: .atLeastOnce) }
         #expect(other.deliveries().count + exchange.texts().count == 30)
     }
+
+    @Test("A message that one protocol has no form for goes to a member of its group that speaks the other")
+    func standIns() {
+        let mqtt = client("mqtt"), exchange = worker.connect(), producer = client("producer"), other = worker.connect()
+        #expect(mqtt.subscribe("$share/g/#", qos: .atLeastOnce) == [.grantedQoS1])
+        #expect(exchange.subscribe("#", group: "g") == 200)
+        _ = mqtt.subscribe("$share/mqtt-alone/empty", qos: .atLeastOnce)
+        for number in 1...10 { producer.publish("empty", "", qos: .atLeastOnce, identifier: UInt16(number)) }
+        #expect(producer.answered(.publishAcknowledgement).map(\.reason) == Array(repeating: .success, count: 10))
+        #expect(mqtt.deliveries().count == 20)
+        #expect(exchange.texts() == [])
+        for number in 1...10 { #expect(other.ask(Frame(.message, id: Int64(number), text: "x", name: "a\u{1}"))?.status == 200) }
+        #expect(exchange.texts().count == 10)
+        #expect(mqtt.messages() == [])
+        #expect(worker.engines[0].output.figures.inexpressible == 0)
+        worker.disconnect(exchange.id)
+        #expect(other.ask(Frame(.message, id: 1, text: "x", name: "a\u{1}"))?.status == 500)
+        #expect(worker.engines[0].output.figures.inexpressible == 1)
+    }
+
+    @Test("Of several copies each has the identifiers of its own subscriptions (MQTT-3.3.4-5)")
+    func identifiersOfShared() {
+        let (consumer, producer) = (client("consumer"), client("producer"))
+        _ = consumer.subscribe([Subscribe.Filter("a", .atLeastOnce)], identifier: 1)
+        _ = consumer.subscribe([Subscribe.Filter("#", .atLeastOnce)], identifier: 2)
+        _ = consumer.subscribe([Subscribe.Filter("$share/z/a", .atLeastOnce)], identifier: 9)
+        for qos in [QoS.atLeastOnce, .atMostOnce] {
+            producer.publish("a", "x", qos: qos)
+            #expect(Set(consumer.deliveries().map { Set($0.properties.subscriptionIdentifiers) }) == [[1, 2], [9]])
+        }
+    }
+
+    // MARK: Limits
+
+    @Test("A client may do what its CONNACK has told it, whatever the limits are by now (MQTT-3.3.2-12, MQTT-3.3.4-7, MQTT-3.2.2-14)")
+    func announced() {
+        let (before, consumer) = (client("before"), client("consumer"))
+        _ = consumer.subscribe("#", qos: .atMostOnce)
+        let lower = RoutingLimits(frame: 1 << 10, mqtt: MQTTLimits(receiveMaximum: 2, topicAliases: 1, retainedMessages: 0))
+        worker.engines[0].setLimits(lower)
+        var properties = Properties.none
+        properties.topicAlias = 16
+        func use(_ client: SimulatedMQTTClient, _ number: Int) {
+            switch number {
+            case 0: client.publish("a", "alias", properties)
+            case 1: client.publish("a", String(repeating: "x", count: 2000))
+            case 2: client.publish("a", "retained", isRetained: true)
+            default: for identifier in 1...3 { client.publish("a", "\(identifier)", qos: .exactlyOnce, identifier: UInt16(identifier)) }
+            }
+        }
+        for number in 0...3 { use(before, number) }
+        #expect(before.closed == nil)
+        #expect(consumer.messages().count == 6)
+        let reasons: [ReasonCode] = [.topicAliasInvalid, .packetTooLarge, .retainNotSupported, .receiveMaximumExceeded]
+        for (number, reason) in reasons.enumerated() {
+            let after = client("after")
+            use(after, number)
+            #expect(after.disconnected()?.reason == reason)
+        }
+        // What others may do now, it may do too.
+        worker.engines[0].setLimits(RoutingLimits(frame: 1 << 20, mqtt: MQTTLimits(topicAliases: 100)))
+        properties.topicAlias = 100
+        use(before, 0)
+        #expect(before.closed == nil)
+    }
+
+    @Test("A client that takes no CONNACK, or no answer to its SUBSCRIBE, is told so and closed (MQTT-3.14.0-1, MQTT-3.1.2-24)")
+    func answersTooLarge() {
+        let small = SimulatedMQTTClient(worker, nil)
+        var greeting = Connect(version: .v5, clientID: "small")
+        greeting.properties.maximumPacketSize = 5
+        small.send(greeting.encoded())
+        #expect(small.received() == [[0x20, 3, 0, ReasonCode.packetTooLarge.rawValue, 0]])
+        #expect(small.closed == .frameTooLarge)
+        let wide = client("wide") { $0.properties.maximumPacketSize = 40 }
+        wide.send(Subscribe(1, (0..<60).map { Subscribe.Filter("\($0)") }).encoded(.v5))
+        #expect(wide.received().map { [$0[0], $0[2]] } == [[0xE0, ReasonCode.packetTooLarge.rawValue]])
+        let other = client("other") { $0.properties.maximumPacketSize = 40 }
+        other.send(Unsubscribe(1, (0..<60).map(String.init)).encoded(.v5))
+        #expect(other.received().map { [$0[0], $0[2]] } == [[0xE0, ReasonCode.packetTooLarge.rawValue]])
+    }
+
+    // MARK: Shared subscriptions that end
 
     @Test("What a member had not acknowledged when it left for good goes to another one; QoS 2 that may have arrived does not (MQTT-4.8.2-5)")
     func sharedAgain() {

@@ -64,7 +64,13 @@ struct MQTTPartsTests {
     @Test("Aliases go to the topics that come most, and there are never more than the client takes")
     func aliases() {
         var aliases = OutgoingAliases(limit: 2)
-        func use(_ topic: String) -> OutgoingAliases.Use { Array(topic.utf8).withUnsafeBytes { aliases.use($0) } }
+        func use(_ topic: String) -> OutgoingAliases.Use {
+            Array(topic.utf8).withUnsafeBytes {
+                let use = aliases.use(of: $0)
+                aliases.took(use, $0)
+                return use
+            }
+        }
         #expect(use("a") == .first(1))
         #expect(use("b") == .first(2))
         #expect(use("a") == .known(1))

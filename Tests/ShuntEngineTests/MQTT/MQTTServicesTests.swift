@@ -36,6 +36,91 @@ struct MQTTServicesTests {
         #expect(delivery?.qos == .atLeastOnce)
     }
 
+    @Test("A payload that is no UTF-8 is not said to be a text")
+    func binary() {
+        let worker = SimulatedWorker()
+        let exchange = worker.connect(), client = SimulatedMQTTClient.v5(worker, "c")
+        _ = client.subscribe("a")
+        for value: [UInt8] in [[0xFF, 0xD8, 0xFF], [0x78]] {
+            for format in [PayloadFormat.text, .json] { exchange.send(Frame(.message, id: 1, format: format, value: value, name: "a")) }
+        }
+        #expect(client.deliveries().map(\.properties.payloadFormat) == [nil, nil, 1, 1])
+    }
+
+    @Test("A client that comes back to its session is in its chats, and gets what waits there; it gets broadcasts too", arguments: [1, 3])
+    func resumed(loops: Int) {
+        let worker = SimulatedWorker(loops: loops)
+        func ada() -> SimulatedMQTTClient {
+            var greeting = known("ada")
+            (greeting.isClean, greeting.properties.sessionExpiry) = (false, 60)
+            return SimulatedMQTTClient(worker, greeting: greeting)
+        }
+        let exchange = worker.connect()
+        exchange.chat("room", .create)
+        let first = ada()
+        #expect(first.subscribe("$chat/room", "$shunt/notify", "a/b", qos: .atLeastOnce)?.contains { $0.isError } == false)
+        first.vanish()
+        exchange.chat("room", .session, "while away")
+        let second = ada()
+        #expect(second.messages() == ["$chat/room: while away"])
+        exchange.chat("room", .session, "again")
+        #expect(second.deliveries().map { "\($0.topic): \($0.payload) \($0.qos)" } == ["$chat/room: again atLeastOnce"])
+        _ = exchange.chatter()
+        second.publish("$chat/room", "from ada", qos: .atLeastOnce)
+        #expect(second.answered(.publishAcknowledgement).map(\.reason) == [.success])
+        #expect(exchange.chatter() == ["SESSION from ada"])
+        let body = NotifyBody(message: "hi", uid: "user-ada")
+        #expect(exchange.ask(Frame(.notify, id: 3, format: .json, value: body.encoded()))?.status == 200)
+        #expect(second.messages() == ["$shunt/notify: hi"])
+        // What it has given up does not come back.
+        second.send(Unsubscribe(9, ["$chat/room", "$shunt/notify"]).encoded(.v5))
+        second.vanish()
+        let third = ada()
+        _ = third.received()
+        exchange.chat("room", .session, "gone")
+        _ = exchange.ask(Frame(.notify, id: 4, format: .json, value: body.encoded()))
+        #expect(third.messages() == [])
+    }
+
+    @Test("A chat that does not let a client back in is no longer its own")
+    func resumedElsewhere() {
+        let worker = SimulatedWorker(masters: ["m:1"])
+        var greeting = known("ada")
+        (greeting.isClean, greeting.properties.sessionExpiry) = (false, 60)
+        let first = SimulatedMQTTClient(worker, greeting: greeting)
+        first.send(Subscribe(7, [.init("$chat/room")]).encoded(.v5))
+        worker.answered(worker.questions.removeFirst(), .granted)
+        first.vanish()
+        worker.received(.moved(chat: "room", to: "10.0.0.9:4091"), of: "room")
+        let second = SimulatedMQTTClient(worker, greeting: greeting)
+        worker.answered(worker.questions.removeFirst(), .elsewhere("10.0.0.9:4091"))
+        #expect(second.received() == [])
+        #expect(worker.engines[0].clients[second.id.slot].identity?.chats.isEmpty == true)
+        #expect(worker.engines[0].waitingSubscribes.isEmpty)
+    }
+
+    @Test("A chat that is given up before it has answered is answered first")
+    func givenUpEarly() {
+        let worker = SimulatedWorker(masters: ["m:1"])
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        ada.send(Subscribe(7, [.init("$chat/room")]).encoded(.v5) + Unsubscribe(8, ["$chat/room"]).encoded(.v5))
+        #expect(ada.received().map { $0[0] >> 4 } == [PacketType.subscribeAcknowledgement.rawValue, PacketType.unsubscribeAcknowledgement.rawValue])
+        worker.answered(worker.questions.removeFirst(), .granted)
+        #expect(ada.received() == [])
+        #expect(worker.engines.allSatisfy { $0.waitingSubscribes.isEmpty && $0.output.figures.chats == 0 })
+    }
+
+    @Test("A will for one of the worker's own topics is refused", arguments: ["$chat/a", "$chat/a/destroy", "$shunt/notify", "$shunt/x", "$SYS/a"])
+    func wills(topic: String) {
+        let client = SimulatedMQTTClient(SimulatedWorker(), nil)
+        var greeting = Connect(version: .v5, clientID: "c")
+        greeting.will = Connect.Will(topic: topic, payload: [0x78])
+        client.send(greeting.encoded())
+        let answer = client.answers(.connectAcknowledgement) { try ConnectAcknowledgement(decoding: $0, .v5) }.first
+        #expect(answer?.reason == (topic == "$SYS/a" ? .notAuthorized : .topicNameInvalid))
+        #expect(client.closed == .topicInvalid)
+    }
+
     @Test("A broadcast reaches devices of both protocols, by the name and the tags that CONNECT gave", arguments: [1, 2])
     func broadcasts(loops: Int) {
         let worker = SimulatedWorker(loops: loops)
@@ -118,6 +203,38 @@ struct MQTTServicesTests {
         #expect(exchange.chatter() == ["DESTROY bye"])
     }
 
+    @Test("What is empty has no frame: members of the exchange protocol do not get it, and hear of the chat's end by its id", arguments: [1, 3])
+    func emptyChat(loops: Int) {
+        let worker = SimulatedWorker(loops: loops)
+        let exchange = worker.connect(loop: loops - 1)
+        exchange.chat("room", .create)
+        let ada = SimulatedMQTTClient(worker, greeting: known("ada"))
+        _ = ada.subscribe("$chat/room")
+        _ = exchange.received()
+        ada.publish("$chat/room", "", qos: .atLeastOnce)
+        #expect(ada.answered(.publishAcknowledgement).map(\.reason) == [.success])
+        #expect(exchange.received() == [])
+        #expect(worker.engines.reduce(0) { $0 + $1.output.figures.inexpressible } == 1)
+        ada.publish("$chat/room/destroy", "", qos: .atLeastOnce)
+        let frames = exchange.received()
+        #expect(frames.map(\.name) == ["room"])
+        #expect(frames.map(\.key) == ["DESTROY"])
+        #expect(frames.map(\.value) == [Array("room".utf8)])
+    }
+
+    @Test("Only the worker publishes below $SYS: clients of the exchange protocol do not either")
+    func systemTopics() {
+        let worker = SimulatedWorker()
+        let watcher = SimulatedMQTTClient.v5(worker, "watcher"), forger = worker.connect()
+        _ = watcher.subscribe("$SYS/#", "$SYSTEM/a")
+        for topic in ["$SYS/broker/version", "$SYS/clients/x/connected", "$SYS/"] {
+            let answer = forger.ask(Frame(.message, id: 1, text: "x", name: topic))
+            #expect(answer == Frame(acknowledging: 1, status: 400, text: "only the worker publishes below $SYS"))
+        }
+        #expect(forger.ask(Frame(.message, id: 1, text: "x", name: "$SYSTEM/a"))?.status == 200)
+        #expect(watcher.messages() == ["$SYSTEM/a: x"])
+    }
+
     @Test("A chat at another worker is refused, with its address")
     func elsewhere() {
         let worker = SimulatedWorker(masters: ["m:1"])
@@ -129,6 +246,11 @@ struct MQTTServicesTests {
         let answer = ada.answers(.subscribeAcknowledgement) { try SubscribeAnswer(.subscribeAcknowledgement, decoding: $0, .v5) }.first
         #expect(answer?.reasons == [.implementationSpecificError, .success])
         #expect(answer?.properties.userProperties == [.init("redirect", "10.0.0.9:4091")])
+        // One that wants no words gets none (MQTT-3.1.2-29).
+        let bob = SimulatedMQTTClient.v5(worker, "bob") { $0.properties.requestProblemInformation = false }
+        bob.send(Subscribe(7, [.init("$chat/room")]).encoded(.v5))
+        worker.answered(worker.questions[1], .elsewhere("10.0.0.9:4091"))
+        #expect(bob.received() == [[0x90, 4, 0, 7, 0, ReasonCode.implementationSpecificError.rawValue]])
     }
 
     @Test("It is told the address for clients like it, or that the worker has no such listener")
