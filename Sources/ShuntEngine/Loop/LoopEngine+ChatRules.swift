@@ -170,24 +170,24 @@ extension LoopEngine {
             }
             isSaid = true
         }
+        if !isSaid { answer(request, verdict, why, after: sent) }
+        return nil
+    }
+
+    /// Answers the sender of a message that does not stay in its chat, or not at once.
+    private func answer(_ request: ChatRequest, _ verdict: MessageOutcome.Verdict, _ why: String, after sent: [Sent]) {
+        let (client, receipt) = (request.member.connection, request.receipt)
         switch verdict {
         case .pass: break
-        case .send where isSaid: break
-        case .send:
-            let error = refusal(after: sent)
-            answer(
-                error.map { .refuse(request.member.connection, request.receipt, $0) }
-                    ?? .acknowledge(request.member.connection, request.receipt))
+        case .send: answer(refusal(after: sent).map { .refuse(client, receipt, $0) } ?? .acknowledge(client, receipt))
         case .drop:
             output.figures.dropped += 1
-            answer(.acknowledge(request.member.connection, request.receipt))
+            answer(.acknowledge(client, receipt))
         case .reject:
             output.figures.rejected += 1
-            let error = ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)
-            answer(.refuse(request.member.connection, request.receipt, error))
-        case .redirect: answer(.redirect(request.member.connection, request.receipt, to: why))
+            answer(.refuse(client, receipt, ShuntError(.ruleRejected, why.isEmpty ? "a rule rejected the message" : why)))
+        case .redirect: answer(.redirect(client, receipt, to: why))
         }
-        return nil
     }
 
     /// Something has happened in a chat.
