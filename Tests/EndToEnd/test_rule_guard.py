@@ -37,8 +37,11 @@ class Guarded(Rules):
         return BACK in self.log()
 
     def admin(self, *arguments) -> str:
-        done = run("admin", *arguments, "--master", self.worker.admin)
-        return done.stdout + done.stderr
+        def answer():
+            done = run("admin", *arguments, "--master", self.worker.admin)
+            return None if "no worker is connected" in done.stderr else done.stdout + done.stderr
+
+        return eventually(answer, 10, "the worker has joined its master")
 
 
 def test_a_fix_that_is_tested_while_the_broken_version_is_judged_stays(rules):

@@ -157,8 +157,7 @@ struct ExchangeFront {
     @inline(__always)
     private func publish(_ frame: FrameView, _ start: UnsafeRawPointer, _ stretch: Stretch, _ hooks: (any RuleHooks)?) {
         guard let topic = frame.name(in: start), topic.count <= router.limits.topic else { return refuseMessage(frame, start) }
-        if topic.first == UInt8(ascii: "$"), TopicRouter.isSystemTopic(topic) { return refuseSystemTopic(frame) }
-        if engine.clients[client.slot].isRestricted, !engine.may(.publish, topic, client) { return deny(frame, topic) }
+        if topic.first == UInt8(ascii: "$") || engine.clients[client.slot].isRestricted, !mayPublish(topic, frame) { return }
         let route = router.route(of: topic, last: engine.clients[client.slot].route)
         if route.isNone { return refuseTopic(frame, topic) }
         engine.clients[client.slot].route = route
@@ -216,13 +215,17 @@ struct ExchangeFront {
                 : .topic(ofBytes: length, limit: router.limits.topic))
     }
 
+    /// Refuses a message that its client may not publish. Few messages need the question.
     @inline(never)
-    private func deny(_ frame: FrameView, _ topic: Bytes) {
+    private func mayPublish(_ topic: Bytes, _ frame: FrameView) -> Bool {
+        if TopicRouter.isSystemTopic(topic) {
+            refuse(frame, ShuntError(.topicInvalid, TopicRouter.systemTopicRefusal))
+            return false
+        }
+        guard engine.clients[client.slot].isRestricted, !engine.may(.publish, topic, client) else { return true }
         refuse(frame, ShuntError(.accessDenied, LoopEngine.denial(of: .publish, String(decoding: topic, as: UTF8.self))))
+        return false
     }
-
-    @inline(never)
-    private func refuseSystemTopic(_ frame: FrameView) { refuse(frame, ShuntError(.topicInvalid, TopicRouter.systemTopicRefusal)) }
 
     @inline(never)
     private func refuseTopic(_ frame: FrameView, _ topic: Bytes) {

@@ -21,9 +21,14 @@ class Ended(Exception):
 class Client:
     """One connection. Packets that a call does not wait for are kept, in order, for a later one."""
 
-    def __init__(self, address: str, version: int, patience: float = PATIENCE):
+    def __init__(self, address: str, version: int, patience: float = PATIENCE, receive_buffer: int | None = None):
+        """A receive buffer in bytes is for clients that do not read: the kernel's own may take tens of megabytes."""
         self.version = version
-        self.socket = socket.create_connection(parse_address(address), timeout=patience)
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(patience)
+        self.socket.connect(parse_address(address))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.kept: deque[Packet] = deque()
