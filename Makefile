@@ -7,8 +7,6 @@ DOCC ?= docc
 PREFIX ?= /usr/local
 # The runtime is linked in: the binary needs no Swift on the machine, and starts in less memory.
 RELEASE := -c release --static-swift-stdlib
-# The index is for editors: without it the build takes a quarter less.
-TESTING := --build-tests --disable-index-store
 BUILD_PACKAGES := libcrypt-dev libcurl4-openssl-dev liblua5.4-dev libsqlite3-dev libssl-dev libuv1-dev libwslay-dev liblz4-dev libsnappy-dev zlib1g-dev
 # debhelper makes the Debian package.
 PACKAGING_PACKAGES := debhelper dpkg-dev
@@ -53,7 +51,7 @@ format:
 	$(SWIFT) format -i --parallel -r $(FORMATTED)
 
 unit-test: packages
-	$(SWIFT) build $(TESTING)
+	$(SWIFT) build --build-tests
 	scripts/unit-tests
 
 ## The real binary, with clients that were written apart from it; three files at a time: most of them wait most of the time.
