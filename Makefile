@@ -32,10 +32,8 @@ build: packages
 run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
-## Everything that CI runs. Packages that only the later parts need are installed beside the first build.
-test:
-	@$(MAKE) --no-print-directory -j 2 tidy test-packages unit-test
-	@$(MAKE) --no-print-directory -j 1 build end-to-end examples fuzz-briefly fuzz-rules-briefly fuzz-mqtt-briefly bench-briefly
+## Everything that CI runs.
+test: test-packages tidy unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly fuzz-mqtt-briefly bench-briefly
 	@echo "All tests passed."
 
 ## Lengths, the code map, unsafe code without a reason, and the English of comments and pages; the layout of Swift code.
