@@ -78,16 +78,19 @@ const char *fetch_library_error(void) {
 
 // MARK: A transfer
 
+typedef struct {
+    uint8_t *bytes;
+    size_t length, capacity;
+} received;
+
 typedef struct transfer {
     CURL *easy;
     struct curl_slist *headers;
     uint64_t id;
-    uint8_t *body;
-    size_t length, capacity, maximum;
-    bool is_too_large;
-    char *heads;
-    size_t heads_length, heads_capacity;
-    bool has_all_heads;
+    received body, heads;
+    // Bytes that the body may have.
+    size_t maximum;
+    bool is_too_large, has_all_heads;
     char why[CURL_ERROR_SIZE];
     struct transfer *previous, *next;
 } transfer;
@@ -103,30 +106,35 @@ static void release(transfer *transfer) {
     if (!transfer) return;
     if (transfer->easy) curl.easy_cleanup(transfer->easy);
     curl.slist_free_all(transfer->headers);
-    free(transfer->body);
-    free(transfer->heads);
+    free(transfer->body.bytes);
+    free(transfer->heads.bytes);
     free(transfer);
+}
+
+// Adds to bytes that have come. - Returns: false where they would be more than `maximum`, or there is no memory.
+static bool append(transfer *transfer, received *to, size_t maximum, const char *data, size_t added) {
+    if (added > maximum - to->length) {
+        transfer->is_too_large = true;
+        return false;
+    }
+    size_t needed = to->length + added;
+    if (needed > to->capacity) {
+        size_t capacity = to->capacity ? to->capacity : 1024;
+        while (capacity < needed) capacity *= 2;
+        uint8_t *larger = realloc(to->bytes, capacity);
+        if (!larger) return false;
+        to->bytes = larger;
+        to->capacity = capacity;
+    }
+    memcpy(to->bytes + to->length, data, added);
+    to->length = needed;
+    return true;
 }
 
 static size_t receive(char *data, size_t one, size_t count, void *argument) {
     transfer *transfer = argument;
     size_t added = one * count;
-    if (added > transfer->maximum - transfer->length) {
-        transfer->is_too_large = true;
-        return 0;
-    }
-    size_t needed = transfer->length + added;
-    if (needed > transfer->capacity) {
-        size_t capacity = transfer->capacity ? transfer->capacity : 1024;
-        while (capacity < needed) capacity *= 2;
-        uint8_t *larger = realloc(transfer->body, capacity);
-        if (!larger) return 0;
-        transfer->body = larger;
-        transfer->capacity = capacity;
-    }
-    memcpy(transfer->body + transfer->length, data, added);
-    transfer->length = needed;
-    return added;
+    return append(transfer, &transfer->body, transfer->maximum, data, added) ? added : 0;
 }
 
 enum { MAX_HEADS = 64 * 1024 };
@@ -137,26 +145,12 @@ static size_t receive_head(char *data, size_t one, size_t count, void *argument)
     transfer *transfer = argument;
     size_t added = one * count;
     if (added >= 5 && memcmp(data, "HTTP/", 5) == 0) {
-        transfer->heads_length = 0;
+        transfer->heads.length = 0;
         transfer->has_all_heads = false;
     }
     if (transfer->has_all_heads) return added;
     transfer->has_all_heads = added <= 2 && (data[0] == '\r' || data[0] == '\n');
-    if (added > MAX_HEADS - transfer->heads_length) {
-        transfer->is_too_large = true;
-        return 0;
-    }
-    size_t needed = transfer->heads_length + added;
-    if (needed > transfer->heads_capacity) {
-        size_t capacity = needed < 1024 ? 1024 : 2 * needed;
-        char *larger = realloc(transfer->heads, capacity);
-        if (!larger) return 0;
-        transfer->heads = larger;
-        transfer->heads_capacity = capacity;
-    }
-    memcpy(transfer->heads + transfer->heads_length, data, added);
-    transfer->heads_length = needed;
-    return added;
+    return append(transfer, &transfer->heads, MAX_HEADS, data, added) ? added : 0;
 }
 
 // Behind a header's name is a colon, or a semicolon where it has no value.
@@ -302,10 +296,10 @@ bool fetch_next(fetch_loop *loop, fetch_result *result) {
         result->id = transfer->id;
         result->end = end_of(code, transfer);
         curl.easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &result->status);
-        result->body = transfer->body;
-        result->body_length = transfer->length;
-        result->headers = (const uint8_t *)transfer->heads;
-        result->headers_length = transfer->heads_length;
+        result->body = transfer->body.bytes;
+        result->body_length = transfer->body.length;
+        result->headers = transfer->heads.bytes;
+        result->headers_length = transfer->heads.length;
         result->why = transfer->why[0] ? transfer->why : curl.easy_strerror(code);
         forget(loop, transfer);
         loop->told = transfer;
