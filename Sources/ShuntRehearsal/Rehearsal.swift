@@ -92,7 +92,7 @@ public final class Rehearsal {
         rules.begin(message, from: client, others: engine)
         let others = message.kind == .chat ? try members(of: message, client) : []
         defer { for id in others { engine.closed(id, why: "closed", now: edge.now) } }
-        let frame = message.kind == .topic ? nil : try frame(message)
+        let frame = try frame(message)
         // Calls that made the chat are no part of it.
         rules.begin(message, from: client, others: engine)
         var answer: Frame?
@@ -141,12 +141,14 @@ public final class Rehearsal {
             topic: isBroadcast ? nil : frame.name, payload: payload)
     }
 
-    private func frame(_ message: RehearsedMessage) throws(ShuntError) -> Frame {
+    /// - Returns: nil for a topic message, which goes to the engine as it is.
+    private func frame(_ message: RehearsedMessage) throws(ShuntError) -> Frame? {
         // The wire has no empty payload; the rules are given the author's.
         let payload = message.payload.isEmpty ? [0x20] : message.payload
         let format = message.format == .none ? .text : message.format
         switch message.kind {
-        case .topic, .chat: return Frame(.chat, id: next(), format: format, value: payload, name: message.topic, key: ChatKey.session.rawValue)
+        case .topic: return nil
+        case .chat: return Frame(.chat, id: next(), format: format, value: payload, name: message.topic, key: ChatKey.session.rawValue)
         case .broadcast:
             do throws(ShuntError) {
                 var body: NotifyBody = try decoded(message.filter)

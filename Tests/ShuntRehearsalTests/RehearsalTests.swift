@@ -137,6 +137,8 @@ struct RehearsalTests {
         #expect((passed.outcome, passed.unmatched, topics(passed.out)) == ("passed", ["one"], ["t"]))
         let error = #expect(throws: ShuntError.self) { try rig.run(#"{"topic":"a/+","payload":"p"}"#) }
         #expect(error?.code == .usage && error?.description.contains("wildcards") == true)
+        let workers = try rig.run(#"{"topic":"$SYS/broker/version","payload":"p"}"#)
+        #expect(workers.out.isEmpty && workers.answer?.status == 400 && workers.answer?.text.contains("only the worker") == true)
     }
 
     @Test("The sender and MQTT's fields are as they are described")
