@@ -157,6 +157,15 @@ public struct LuaStatement {
 
     public let kind: Kind
     public let offset: Int
+
+    /// What it gives values to, locals that it declares aside.
+    public var targets: [LuaExpression] {
+        switch kind {
+        case .assignment(let targets, _): targets
+        case .function(let target, _, _): [target]
+        default: []
+        }
+    }
 }
 
 /// A file of Lua, parsed.

@@ -19,13 +19,7 @@ extension LintFile {
             }
         }
         walker.statement = { one, _ in
-            let targets: [LuaExpression] =
-                switch one.kind {
-                case .assignment(let targets, _): targets
-                case .function(let target, _, _): [target]
-                default: []
-                }
-            for case .suffixed(_, let suffixes) in targets.map(\.kind) {
+            for case .suffixed(_, let suffixes) in one.targets.map(\.kind) {
                 if let last = suffixes.last, case .field(let name) = last.kind { keys.append((name, last.offset)) }
             }
         }

@@ -264,13 +264,7 @@ extension LuaTree {
         var walker = LintWalker()
         walker.statement = { one, depth in
             guard depth == 0 else { return }
-            switch one.kind {
-            case .assignment(let targets, _):
-                for name in targets.compactMap(\.globalTarget) { names.insert(name.text) }
-            case .function(let target, _, _):
-                if case .name(let name) = target.kind, name.variable == nil { names.insert(name.text) }
-            default: break
-            }
+            for name in one.targets.compactMap(\.globalTarget) { names.insert(name.text) }
         }
         walker.walk(body)
         return names
@@ -283,13 +277,7 @@ extension LuaTree {
         var names: Set<String> = []
         var walker = LintWalker()
         walker.statement = { one, _ in
-            let targets: [LuaExpression] =
-                switch one.kind {
-                case .assignment(let targets, _): targets
-                case .function(let target, _, _): [target]
-                default: []
-                }
-            for target in targets {
+            for target in one.targets {
                 guard let (library, _, suffixes) = target.ofGlobal, suffixes.count == 1, case .field(let name) = suffixes[0].kind else { continue }
                 names.insert("\(library).\(name)")
             }
