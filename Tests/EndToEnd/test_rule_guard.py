@@ -44,12 +44,18 @@ class Guarded(Rules):
         return eventually(answer, 10, "the worker has joined its master")
 
 
-def test_a_fix_that_is_tested_while_the_broken_version_is_judged_stays(rules):
+def broken(rules):
+    """A worker that is judging a version which fails always."""
     worker = rules({"r": tagging("v1")})
     for _ in range(50):
         worker.seen()
     write_rule(worker.plugins, "r", BROKEN)
     worker.reload()
+    return worker
+
+
+def test_a_fix_that_is_tested_while_the_broken_version_is_judged_stays(rules):
+    worker = broken(rules)
     write_rule(worker.plugins, "r", tagging("fixed"))
     slow = "local n = 0 while n < 3e7 do n = n + 1 end"
     tests = ", ".join(f"['{name}'] = function(t) {slow} end" for name in "abc")
@@ -145,11 +151,7 @@ def test_a_shadow_that_fails_is_kept_and_what_is_made_of_it_is_judged(rules, tmp
 
 
 def test_the_guard_is_switched_off_by_a_reload(rules):
-    worker = rules({"r": tagging("v1")})
-    for _ in range(50):
-        worker.seen()
-    write_rule(worker.plugins, "r", BROKEN)
-    worker.reload()
+    worker = broken(rules)
     worker.configure(window="0s")
     worker.reload()
     worker.send(3)

@@ -364,7 +364,7 @@ def test_of_two_clients_of_one_identifier_the_one_that_came_last_stays(asking, s
         made = client(worker)
         made.send(packets.connect(5, "twice", clean=False, more=[("session_expiry", 60), ("user", ("after", "0.8" if number == slower else "0.4"))]))
         came.append(made)
-        time.sleep(0.1)
+        eventually(lambda: len(worker.backend.asked) == len(came), 10, "its look-up")
     first, last = came
     assert last.wait(packets.CONNACK).reason == 0
     assert first.next().reason == (0x85 if slower == 0 else 0)
