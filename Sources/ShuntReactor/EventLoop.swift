@@ -23,7 +23,8 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     func transport(for connection: Connection) -> (any Transport)?
     /// A connection that was adopted is over, whether it was opened or not.
     func closed(_ connection: Connection, reason: CloseReason)
-    /// A message that was queued, or was to be, is dropped, since the connection is too slow. Nothing may be sent meanwhile.
+    /// A message is dropped, since the connection is too slow. Nothing may be sent meanwhile.
+    /// - Parameter wasQueued: it stood in the connection's queue; else it was to come there.
     func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection)
     /// `connect` came to nothing.
     func connectFailed(role: Connection.Role, address: HostPort, why: String)

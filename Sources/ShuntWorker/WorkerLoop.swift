@@ -189,8 +189,6 @@ final class WorkerLoop: EventLoopHandler {
         driver.decided(outcome, by: client, self)
     }
 
-    /// Which rules may look what up has changed.
-
     // MARK: Limits of listeners
 
     /// A client that its listener counts is there.

@@ -156,7 +156,7 @@ enum ProcessListing {
     /// Tells which processes have not done it, and ends with an error where one has refused or not answered.
     /// - Parameters:
     ///   - consequence: of workers that have not answered.
-    ///   - isReading: what the others have answered is worth something without them.
+    ///   - isReading: the command only reads: then the answers that have come are enough, and the command succeeds.
     static func tell<Answer>(
         _ found: ProcessAnswersRecord<Answer>, _ session: AdminSession, missing consequence: String, isReading: Bool = false
     ) throws(ShuntError) {

@@ -217,7 +217,7 @@ struct Chat: Sendable {
     // MARK: The end
 
     /// Tells the members that the chat is over, all but the one that has ended it.
-    /// - Parameter payload: what the member that ended it sent along; without anything, the others get the chat's id.
+    /// - Parameter payload: what the member that ended the chat sent with that. The others get it, or the chat's id if it is empty.
     func end(_ why: ChatEnd, _ payload: ChatPayload? = nil, _ settings: ChatSettings, _ turn: inout ChatTurn) {
         var initiator: ConnectionID?
         if case .destroyed(let member) = why { initiator = member.connection }

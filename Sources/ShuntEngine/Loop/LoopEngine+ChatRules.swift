@@ -33,7 +33,7 @@ extension LoopEngine {
         return sendAllowed(message)
     }
 
-    /// What a sender is told in place of whose message rules have sent others; nil: that it was taken.
+    /// Rules have replaced a message by others. Tells why its sender is refused, by what became of those; nil: the message was taken.
     func refusal(after sent: [Sent]) -> ShuntError? {
         if sent.isEmpty || sent.contains(.out) { return nil }
         guard sent.allSatisfy({ $0 == .denied }) else { return ShuntError(.topicNoSubscriber, "nobody has subscribed the topic") }

@@ -83,8 +83,8 @@ final class MQTTSession {
     /// Whether it has something to say to messages of QoS 0 too.
     var looksAtAll: Bool { isLasting || !identified.isEmpty || maximumPacket != Int.max || outgoingAliases.isUsed }
 
-    /// The identifiers of all its subscriptions that take a topic, each as often as there are such (5.0 §3.3.4).
-    /// - Parameter isShared: of the shared ones, which have copies of their own; else of the others.
+    /// The identifiers of its subscriptions that take a topic, each as often as there are such (5.0 §3.3.4).
+    /// - Parameter isShared: true for the copy that shared subscriptions get, and false for the copy that all others get.
     func identifiers(for topic: Bytes, isShared: Bool) -> [UInt32] {
         guard !identified.isEmpty else { return [] }
         return identified.lazy

@@ -57,8 +57,10 @@ extension TopicRouter {
         for index in others.indices { others[index].fate = fate }
     }
 
-    /// Follows what rules have made of a broadcast or of a chat's message: nobody is told of it where anything of it reaches somebody.
-    /// - Parameter message: what it is made of, where that goes out, too: it has the fate that is returned.
+    /// Follows what rules have made of a broadcast or of a chat's message. Only if nothing of that reaches anybody, rules and the dead letters are
+    /// told.
+    /// - Parameter message: the broadcast or message itself, where it goes out besides.
+    /// - Returns: the fate that the message is to have.
     func follow(_ made: inout [OwnedMessage], of origin: MessageOrigin, besides message: MessageView? = nil, id: Int64) -> UInt32? {
         let atOnce = made.indices.filter { made[$0].delay == nil }
         guard tellsUndelivered, let told = message.map({ OwnedMessage($0) }) ?? atOnce.first.map({ made[$0] }) else { return nil }

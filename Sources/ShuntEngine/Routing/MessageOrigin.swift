@@ -72,7 +72,7 @@ extension TopicRouter {
     // MARK: What comes to nothing
 
     /// Nobody gets anything of the message.
-    /// - Parameter message: is told where rules have made nothing else of it.
+    /// - Parameter message: rules and the dead letters are told of it, or of what rules have made of it first.
     func nobody(_ message: MessageView) {
         output.figures.undelivered += 1
         guard tellsUndelivered else { return }

@@ -263,7 +263,7 @@ public final class TopicRouter {
         return .rejected(why: Self.nothingLeft)
     }
 
-    /// What a sender is told who may send nothing of what rules have made.
+    /// The reason of a refusal: rules have made others of a message, and rights let none of these be sent.
     static let nothingLeft = "the sender may not send what a rule makes of the message"
 
     /// Rules are to see something that a client sent. All calls that it causes have a budget together; those of one read have a limit too,
