@@ -2,11 +2,14 @@
 //
 // A call stores an odd number before it runs and an even one after: that is all it pays. One thread of the process
 // samples these numbers each millisecond. Where it sees the same call for longer than its budget (in processor time
-// of the loop's thread, so that a busy machine ends nobody's call), it sends that thread a signal. That clock also runs while
-// the kernel handles somebody's packets on the thread, or a hypervisor holds it: so a call is overdue only once it has been seen
-// to take half of its budget twice, and then it may do a little more, in which a short one that was held up ends. The handler
-// sets a count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook), and that hook raises at
-// every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
+// of the loop's thread, so that a busy machine ends nobody's call), it sends that thread a signal at each look. The handler
+// counts, and once the call is overdue sets a count hook on the coroutine that runs, which Lua allows in a signal handler (lua_sethook).
+// That hook raises at every instruction until the outermost protected call is left: nothing that the rule catches lets it go on.
+//
+// The thread's clock also runs while the kernel handles somebody's packets on the thread, and while a hypervisor holds the processor,
+// for some milliseconds or more. The thread gets all signals of such a pause as one, when it goes on. So the handler counts at most half
+// of a budget for each signal: a call is overdue that has been interrupted twice, each time half a budget after the time before. And then it
+// may do a little more.
 #define _GNU_SOURCE
 #include "call.h"
 
@@ -142,13 +145,47 @@ void budget_out_of_memory(shunt_host *host) {
     budget_arm_hook(host->running, host);
 }
 
+/// What of the collector's time since then is taken off.
+static uint64_t taken_off(const shunt_budget *budget, uint64_t before) {
+    uint64_t time = atomic_load_explicit(&budget->uncounted, memory_order_relaxed) - before;
+    return time < MOST_UNCOUNTED ? time : MOST_UNCOUNTED;
+}
+
+/// What the call has to pay for of this time: not what steps of the collector took too long. The step that runs is asked for first, since it may
+/// end meanwhile.
+static uint64_t counted(const shunt_budget *budget, uint64_t time) {
+    uint64_t counts_until = atomic_load_explicit(&budget->counts_until, memory_order_acquire);
+    uint64_t running = counts_until != 0 && time > counts_until ? time - counts_until : 0;
+    return time - taken_off(budget, budget->seen_uncounted - running);
+}
+
+static uint64_t half_of(const shunt_budget *budget) { return atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed) / 2; }
+
+/// Of a signal: whether the call has taken half of its budget since it was seen first, or since it was counted last. Where it has been
+/// told that it is overdue, a millisecond will do.
+static bool has_taken_half(shunt_budget *budget, uint64_t call) {
+    uint64_t now = counted(budget, thread_nanoseconds()), half = half_of(budget);
+    if (budget->counted_call != call) {
+        budget->counted_call = call;
+        budget->counted_at = budget->seen_at;
+        budget->halves = 0;
+    } else if (budget->grace != 0 && half > TICK_NANOSECONDS) {
+        half = TICK_NANOSECONDS;
+    }
+    // A signal comes a millisecond after the one before, and is handled a little sooner or later.
+    if ((int64_t)(now - budget->counted_at) < (int64_t)(half - half / 8)) { return false; }
+    budget->counted_at = now;
+    budget->halves++;
+    return true;
+}
+
 static void on_overdue(int number) {
     (void)number;
     shunt_host *host = this_thread.host;
     if (host == NULL) { return; }
     uint64_t call = atomic_load_explicit(&host->budget.sequence, memory_order_relaxed);
     if ((call & 1) == 0 || atomic_load_explicit(&host->budget.overdue, memory_order_acquire) != call) { return; }
-    // The next look, a millisecond later, is the end of any grace.
+    if (!has_taken_half(&host->budget, call) || host->budget.halves < 2) { return; }
     if (host->budget.grace != 0 && host->budget.killed == KILL_NONE) { host->budget.killed = KILL_TIME; }
     if (host->budget.grace == 0) { host->budget.grace = GRACE; }
     host->untidy = true;
@@ -197,36 +234,36 @@ uint64_t thread_nanoseconds(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/// Notes that a turn has lasted for a tick: by the clock, and in the thread's own time. The kernel is asked for that once a millisecond; in
+/// Notes that a turn has lasted for a tick, and the thread's own time. The kernel is asked for that once a millisecond; in
 /// between, the thread may have run less than it seems, so that a turn gets so much more.
 static void begin_measuring(shunt_host *host) {
     shunt_turn *turn = &host->turn;
-    turn->began = monotonic_nanoseconds();
-    if (turn->began - turn->anchor > ANCHORED_NANOSECONDS || turn->thread != this_thread.number) {
-        turn->anchor = turn->began;
+    uint64_t now = monotonic_nanoseconds();
+    if (now - turn->anchor > ANCHORED_NANOSECONDS || turn->thread != this_thread.number) {
+        turn->anchor = now;
         turn->anchor_own = thread_nanoseconds();
         turn->thread = this_thread.number;
     }
-    turn->began_own = turn->anchor_own + (turn->began - turn->anchor);
-    turn->began_uncounted = atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed);
+    turn->looked_at = turn->anchor_own + (now - turn->anchor);
+    turn->uncounted = atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed);
     turn->now = host->now;
+    turn->spent = 0;
     turn->state = TURN_MEASURED;
 }
 
-/// What of the collector's time since then is taken off.
-static uint64_t taken_off(const shunt_budget *budget, uint64_t before) {
-    uint64_t time = atomic_load_explicit(&budget->uncounted, memory_order_relaxed) - before;
-    return time < MOST_UNCOUNTED ? time : MOST_UNCOUNTED;
-}
-
-/// Whether the calls of a turn have taken all that they may. The thread has not run for longer than has passed, which is a cheaper question.
-static bool is_spent(const shunt_host *host) {
-    const shunt_turn *turn = &host->turn;
+/// Whether the calls of a turn have taken all that they may. What has gone by since the last look, in another tick, is what the last call took
+/// and others that were shorter than a tick: the rest was a pause of the thread.
+static bool is_spent(shunt_host *host) {
+    shunt_turn *turn = &host->turn;
     if (turn->state == TURN_SPENT) { return true; }
-    if (monotonic_nanoseconds() - turn->began <= host->options.turn_nanoseconds) { return false; }
     uint64_t own = thread_nanoseconds();
-    uint64_t most = host->options.turn_nanoseconds + taken_off(&host->budget, turn->began_uncounted);
-    return own > turn->began_own && own - turn->began_own > most;
+    uint64_t most = atomic_load_explicit(&host->budget.nanoseconds, memory_order_relaxed) + 2 * TICK_NANOSECONDS;
+    uint64_t took = own > turn->looked_at ? own - turn->looked_at : 0, off = taken_off(&host->budget, turn->uncounted);
+    took = took > off ? took - off : 0;
+    turn->looked_at = own;
+    turn->uncounted = atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed);
+    turn->spent += took < most ? took : most;
+    return turn->spent > host->options.turn_nanoseconds;
 }
 
 bool turn_goes_on(shunt_host *host) {
@@ -255,14 +292,6 @@ static uint64_t thread_time(pid_t thread) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/// What the call has to pay for of this time: not what steps of the collector took too long. The step that runs is asked for first, since it may
-/// end meanwhile.
-static uint64_t counted(const shunt_budget *budget, uint64_t time) {
-    uint64_t counts_until = atomic_load_explicit(&budget->counts_until, memory_order_acquire);
-    uint64_t running = counts_until != 0 && time > counts_until ? time - counts_until : 0;
-    return time - taken_off(budget, budget->seen_uncounted - running);
-}
-
 /// - Returns: whether the host has run something since the last look.
 static bool look_at(shunt_budget *budget) {
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_acquire);
@@ -271,16 +300,10 @@ static bool look_at(shunt_budget *budget) {
         budget->seen = call;
         budget->seen_uncounted = atomic_load_explicit(&budget->uncounted, memory_order_relaxed);
         budget->seen_at = call & 1 ? counted(budget, thread_time(thread)) : 0;
-        budget->halves = 0;
         return true;
     }
     if ((call & 1) == 0) { return false; }
-    uint64_t time = counted(budget, thread_time(thread));
-    if ((int64_t)(time - budget->seen_at) >= (int64_t)(atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed) / 2)) {
-        budget->seen_at = time;
-        budget->halves++;
-    }
-    if (budget->halves >= 2) {
+    if ((int64_t)(counted(budget, thread_time(thread)) - budget->seen_at) >= (int64_t)half_of(budget)) {
         atomic_store_explicit(&budget->overdue, call, memory_order_release);
         // Again at every look until the call has ended: a signal may come while another host runs on the thread.
         syscall(SYS_tgkill, getpid(), thread, KILL_SIGNAL);

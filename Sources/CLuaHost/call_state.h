@@ -28,8 +28,10 @@ typedef struct shunt_budget {
     /// In the thread's own time: until when the collector's step that runs in a call counts, 0 while there is none; and what such steps have taken
     /// longer, in all calls. Written by the loop's thread (collector.c).
     _Atomic uint64_t counts_until, uncounted;
-    // The watchdog's own: the call that it saw, the thread's processor time and `uncounted` then, and how often half a budget has gone by since.
+    // The watchdog's: the call that it saw, and the thread's counted time and `uncounted` then. The signal handler reads them while it lasts.
     uint64_t seen, seen_at, seen_uncounted;
+    // The signal handler's own: the call whose halves of a budget it has counted, how many, and until when.
+    uint64_t counted_call, counted_at;
     int halves;
     struct shunt_host *next;
 } shunt_budget;
@@ -37,10 +39,8 @@ typedef struct shunt_budget {
 /// What the calls for a message have taken together, once it is measured (budget.c). Times are in nanoseconds.
 typedef struct {
     enum { NO_TURN, TURN_UNMEASURED, TURN_MEASURED, TURN_SPENT } state;
-    /// At the first look: by the clock, in the thread's own time at most, and the owner's time.
-    uint64_t began, began_own;
-    /// The budget's `uncounted` then.
-    uint64_t began_uncounted;
+    /// What counts, up to the last look; when that was, in the thread's own time at most; the budget's `uncounted` and the owner's time then.
+    uint64_t spent, looked_at, uncounted;
     double now;
     /// When the thread's own time was asked for, what it was, and the thread.
     uint64_t anchor, anchor_own;

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -28,6 +29,7 @@ def main():
     subprocess.run([SHUNT, "rule", "test", HERE / "plugins"], env=environment(), check=True)
     with tempfile.TemporaryDirectory(prefix="sensors-") as folder, ExitStack() as stack:
         folder = Path(folder)
+        stack.push(partial(show_log, folder / "worker.log"))
         worker, listeners = start_worker(folder, stack)
         exchange, mqtt = listeners["worker.exchange"], listeners["worker.mqtt"]
         store = [Listener(folder / f"store-{n}", stack, sub(exchange, "sites/#", "--group", "store")) for n in (1, 2)]
@@ -219,6 +221,12 @@ def stop(process: subprocess.Popen):
 def fail_if_ended(process: subprocess.Popen, log: Path):
     if process.poll() is not None:
         sys.exit(f"WRONG: it ended with {process.returncode}:\n{log.read_text()}")
+
+
+def show_log(path: Path, kind, *_):
+    """What the worker has said, where the example has failed."""
+    if kind and path.exists():
+        print(path.read_text(), file=sys.stderr)
 
 
 def say(text: str):
