@@ -33,7 +33,9 @@ run: build
 	@exec .build/release/shunt dev --config config/dev.yaml
 
 ## Everything that CI runs.
-test: test-packages tidy unit-test build end-to-end examples fuzz-briefly fuzz-rules-briefly fuzz-mqtt-briefly bench-briefly
+test: test-packages tidy unit-test build end-to-end examples
+	@$(MAKE) --no-print-directory -j 2 --output-sync fuzz-rules-briefly fuzz-briefly fuzz-mqtt-briefly
+	@$(MAKE) --no-print-directory bench-briefly
 	@echo "All tests passed."
 
 ## Lengths, the code map, unsafe code without a reason, and the English of comments and pages; the layout of Swift code.
@@ -52,9 +54,9 @@ unit-test: packages
 	$(SWIFT) build --build-tests
 	scripts/unit-tests
 
-## The real binary, with clients that were written apart from it; three files at a time: most of them wait most of the time.
+## The real binary, with clients that were written apart from it; five files at a time: most of them wait most of the time.
 end-to-end: build
-	@scripts/pytest -n 3 --dist loadfile --ignore Tests/EndToEnd/installing/test_package.py Tests/EndToEnd
+	@scripts/pytest -n 5 --dist loadfile --ignore Tests/EndToEnd/installing/test_package.py Tests/EndToEnd
 
 ## The Debian package, from lintian to purge; as root, in a copy of the machine. Two minutes, and so not a part of `make test`.
 package-test: build test-packages
