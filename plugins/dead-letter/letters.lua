@@ -15,13 +15,14 @@ end
 function letters.attempts(props) return math.tointeger(tonumber((props["dead-letter-attempts"] or ""):sub(1, 3))) or 0 end
 
 -- What `route.message` takes, of a message that is to go out as it was, with these properties besides. Where there is no room for them, the
--- last of its own are left out.
+-- last of its own are left out. A message that does not say what its payload is goes on without saying it.
 function letters.fields(msg, props, more)
   for i = #props, MOST_PROPS + 1, -1 do props[i] = nil end
   for name, value in pairs(more) do props[name] = value end
   return {
-    topic = msg.topic, payload = msg.payload, key = msg.key, qos = msg.qos, props = props, content_type = msg.content_type,
-    response_topic = msg.response_topic, correlation_data = msg.correlation_data, payload_format = msg.payload_format,
+    topic = msg.topic, payload = msg.payload, key = msg.key, qos = msg.qos, props = props,
+    content_type = msg.content_type or false, payload_format = msg.payload_format or false,
+    response_topic = msg.response_topic, correlation_data = msg.correlation_data,
   }
 end
 

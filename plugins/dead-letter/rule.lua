@@ -8,7 +8,7 @@ local R = {
     letters = list({
       topic = filter { default = "#", doc = "whose messages" },
       to = topic { doc = "where dead ones go; nothing that is sent there becomes a dead letter" },
-      reasons = list(enum { "no subscriber", "queue full", "gone", "expired" }, { optional = true, min = 1,
+      reasons = list(enum { "no subscriber", "too many hops", "queue full", "gone", "session ended", "expired" }, { optional = true, min = 1,
         doc = "of those that were not delivered; all where it is not set" }),
       retries = integer { default = 0, min = 0, max = 20, doc = "how often one that had no subscriber is tried again before" },
       wait = duration { default = "5s", min = "1s", max = "1h", doc = "before the first retry; twice as long before each next one" },

@@ -41,6 +41,25 @@ return {
     t:eq(#sent(t), 0, "once")
   end,
 
+  ["says nothing of bytes of which nothing was said"] = function(t)
+    for _, retries in ipairs { 0, 1 } do
+      with(t, { retries = retries, wait = "1s" })
+      lost(t, "no subscriber", { payload = "\xff\xfe", format = "none" })
+      local out = sent(t, 2)[1]
+      t:eq({ out.payload, out.content_type, out.payload_format }, { "\xff\xfe" })
+    end
+  end,
+
+  ["takes every reason that there is for a topic's message"] = function(t)
+    for _, reason in ipairs { "no subscriber", "too many hops", "queue full", "gone", "session ended", "expired" } do
+      with(t, { reasons = { reason } })
+      lost(t, reason)
+      lost(t, reason == "gone" and "expired" or "gone")
+      local out = sent(t)
+      t:eq({ #out, out[1] and prop(out[1], "reason") }, { 1, reason })
+    end
+  end,
+
   ["never in a loop: a dead letter that nobody gets is none again"] = function(t)
     with(t, { topic = "#", retries = 3 })
     lost(t, "queue full")

@@ -203,6 +203,15 @@ return {
     t:eq(send(t, "new"), "pass")
   end,
 
+  ["counts a tenant once, be all that it sends refused"] = function(t)
+    with(t, { minute = { messages = 1000 }, day = { bytes = 10 } }, { remembered = 3 })
+    for _ = 1, 50 do
+      t:eq(send(t, "evil", ("x"):rep(11)), "reject")
+      t:advance(61)
+    end
+    t:eq({ send(t, "good", "x"), send(t, "evil", "x"), send(t, "late", "x"), (send(t, "more", "x")) }, { "pass", "pass", "pass", "reject" })
+  end,
+
   ["has room for the tenants that it names, whatever others there are"] = function(t)
     with(t, { day = { messages = 5 } }, { remembered = 100, tenants = { acme = { day = { messages = 2 } } } })
     for i = 1, 100 do send(t, "t" .. i) end

@@ -29,13 +29,16 @@ local function begin(window, name, now)
 end
 
 -- Counts a tenant's message; nothing where there is no room: as many tenants are counted in the window as may be. Those that the settings name
--- have room of their own: nobody who makes up tenants takes it.
+-- have room of their own: nobody who makes up tenants takes it. A counter is one more than the messages: only a new one is 1, and not one whose
+-- messages have all been given back.
 local function add_message(window, tenant, ttl, most, is_named)
   local key = window.messages .. tenant
-  local messages = add(key, 1, ttl)
-  if messages ~= 1 or is_named then return messages end
+  local count = add(key, 1, ttl)
+  if count ~= 1 then return count and count - 1 end
+  shared.incr(key, 1, ttl)
+  if is_named then return 1 end
   local kept = shared.incr(window.kept, 1, ttl)
-  if kept and kept <= most then return messages end
+  if kept and kept <= most then return 1 end
   if kept then shared.incr(window.kept, -1, ttl) end
   shared.delete(key)
   charged = charged - 1
