@@ -402,6 +402,8 @@ void push_chat(lua_State *L);
 void push_connection(lua_State *L, shunt_bytes record);
 void open_subscriptions(lua_State *L);
 void check_topic(lua_State *L, int index, const char *what);
+/// The same of a topic that a rule sends to.
+void check_destination(lua_State *L, int index, const char *what);
 void check_text(lua_State *L, int index, const char *what, size_t limit);
 /// Checks a device filter; `what` begins the errors.
 void check_filter(lua_State *L, int index, const char *what);

@@ -47,6 +47,15 @@ void check_topic(lua_State *L, int index, const char *what) {
     }
 }
 
+void check_destination(lua_State *L, int index, const char *what) {
+    static const char system[] = "$SYS/";
+    check_topic(L, index, what);
+    size_t count;
+    const char *topic = lua_tolstring(L, index, &count);
+    if (count < sizeof system - 1 || memcmp(topic, system, sizeof system - 1) != 0) { return; }
+    luaL_error(L, "%s%s '%s': only the worker publishes below $SYS", prefix(L, what), what, topic);
+}
+
 // MARK: views
 
 /// The message at an index: the current one or a copy. `copy` is NULL for the current one.
@@ -235,7 +244,7 @@ static uint16_t check_fields(lua_State *L, const shunt_message *source) {
     luaL_checktype(L, 2, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
         if (key_is(L, -2, "topic")) {
-            check_topic(L, -1, ": topic");
+            check_destination(L, -1, ": topic");
             changes |= SHUNT_TOPIC_CHANGED;
         } else if (key_is(L, -2, "key")) {
             if (!lua_isboolean(L, -1) || lua_toboolean(L, -1)) { check_text(L, -1, ": key (false for none)", MAX_TEXT); }

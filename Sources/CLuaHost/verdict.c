@@ -57,7 +57,7 @@ int route_to(lua_State *L) {
     }
     bool is_short = is_alone && value->type == LUA_SHORT_TEXT;
     lua_settop(L, 2);
-    check_topic(L, 1, "route.to: topic");
+    check_destination(L, 1, "route.to: topic");
     lua_pushvalue(L, 1);
     push_verdict(L, SHUNT_VERDICT_ROUTE, 2);
     if (is_short) { keep_route(L, rule, topic); }

@@ -175,6 +175,9 @@ struct VerdictTests {
         arguments: [
             (#"return msg:with { payload = "" }"#, "payload is empty"),
             (#"return msg:with { topic = "a/#" }"#, "has + , # or a zero byte"),
+            (#"return msg:with { topic = "$SYS/a" }"#, "msg:with{}: topic '$SYS/a': only the worker publishes below $SYS"),
+            (#"return route.to("$SYS/" .. msg.topic)"#, "route.to: topic '$SYS/a/b': only the worker publishes below $SYS"),
+            (#"return route.delay(1, route.message { topic = "$SYS/", payload = "x" })"#, "only the worker publishes below $SYS"),
             (#"return msg:with { topics = "a" }"#, "takes topic, key, payload, format, qos, retain, props, content_type"),
             (#"return msg:with { format = "image" }"#, "format is text or json"),
             (#"return { topic = "x" }"#, "on_message returned a table"),
