@@ -116,7 +116,8 @@ let package = Package(
         .target(
             name: "ShuntAdmin",
             dependencies: [
-                "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntRegistry", "ShuntTLSNIO", argumentParser, nioHTTP,
+                "CLinux", "ShuntAccess", "ShuntConfig", "ShuntCore", "ShuntHTTP", "ShuntJSON", "ShuntRegistry", "ShuntTLSNIO", argumentParser,
+                nioHTTP,
             ] + nio),
 
         // Load for brokers.

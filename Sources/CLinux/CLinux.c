@@ -2,11 +2,13 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <linux/sockios.h>
@@ -84,3 +86,31 @@ int linux_flush_output(void) {
 }
 
 void linux_forget_output_errors(void) { clearerr(stdout); }
+
+/// Signals wait in a pipe, a byte each.
+static int caught[2] = {-1, -1};
+static pthread_once_t caught_once = PTHREAD_ONCE_INIT;
+
+static void open_caught(void) {
+    if (pipe2(caught, O_CLOEXEC | O_NONBLOCK) != 0) caught[0] = caught[1] = -1;
+}
+
+static void keep_signal(int number) {
+    int error = errno;
+    unsigned char byte = (unsigned char)number;
+    ssize_t written = write(caught[1], &byte, 1);
+    (void)written;
+    errno = error;
+}
+
+int linux_catch_signal(int number) {
+    pthread_once(&caught_once, open_caught);
+    struct sigaction action = {.sa_handler = keep_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    return caught[0] < 0 || sigaction(number, &action, NULL) != 0 ? -1 : caught[0];
+}
+
+int linux_caught_signal(void) {
+    unsigned char byte;
+    return read(caught[0], &byte, 1) == 1 ? byte : 0;
+}

@@ -1,12 +1,14 @@
 """What a running process does with a changed configuration, and when it is ready for clients."""
 
 import signal
+import subprocess
+import time
 import urllib.error
 
 import pytest
 
 from exchange import JSON, PING, SUBSCRIBE, eventually, subscription
-from processes import get, write_rule, write_whole
+from processes import BINARY, environment, get, write_rule, write_whole
 
 
 LIVE = (
@@ -132,6 +134,21 @@ def test_a_worker_is_ready_with_its_master_or_when_it_goes_on_without(shunt):
     assert readiness(shunt.worker({"worker.masters": "[]"})) == (200, "ready\n")
     joined = shunt.dev()
     eventually(lambda: readiness(joined) == (200, "ready\n"), 20)
+
+
+def test_a_worker_that_is_told_to_end_while_it_starts_ends(tmp_path):
+    """No signal is lost, whatever the process does when it comes: it ends by itself, or by the signal where it has not begun."""
+    for milliseconds in range(0, 120, 8):
+        worker = subprocess.Popen(
+            [BINARY, "worker", "--set", "worker.listeners={a: {listen: '127.0.0.1:0', allow_anonymous: true}}",
+             "--set", "worker.http.listen=127.0.0.1:0", "--set", "worker.masters=[]"],
+            cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(milliseconds / 1000)
+        worker.send_signal(signal.SIGTERM)
+        try:
+            assert worker.wait(20) in (0, -signal.SIGTERM), milliseconds
+        finally:
+            worker.kill()
 
 
 def test_a_worker_that_is_stopping_is_not_ready(shunt, tmp_path):

@@ -49,4 +49,12 @@ int linux_flush_output(void);
 /// Forgets the bytes that could not be written until now.
 void linux_forget_output_errors(void);
 
+/// From here on the signal does nothing by itself, and waits to be read, however late that is.
+/// - Returns: a descriptor that can be read when a signal waits, the same for all signals; or -1 and errno.
+int linux_catch_signal(int number);
+
+/// Takes the signal that has waited longest.
+/// - Returns: its number; 0 where none waits.
+int linux_caught_signal(void);
+
 #endif

@@ -1,3 +1,4 @@
+import CLinux
 import Dispatch
 import Glibc
 import Synchronization
@@ -10,25 +11,24 @@ final class Interrupt: Sendable {
 
     private let state = State()
     // Never changed: only let go.
-    nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
+    nonisolated(unsafe) private let source: any DispatchSourceRead
 
     var isSet: Bool { state.isSet.load(ordering: .relaxed) }
 
     init() {
         let state = state
-        sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler {
+        let descriptors = [SIGINT, SIGTERM].map { linux_catch_signal($0) }
+        source = DispatchSource.makeReadSource(fileDescriptor: descriptors[0], queue: .global())
+        source.setEventHandler {
+            while case let number = linux_caught_signal(), number != 0 {
                 if state.isSet.exchange(true, ordering: .relaxed) { _exit(128 + number) }
             }
-            source.resume()
-            return source
         }
+        source.activate()
     }
 
     deinit {
-        for source in sources { source.cancel() }
+        source.cancel()
         for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
     }
 }

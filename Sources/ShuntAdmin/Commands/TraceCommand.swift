@@ -95,9 +95,9 @@ struct Follower {
             throw ShuntError(ErrorCode(rawValue: error.code) ?? .internalError, error.message, at: begun.workers.first?.worker, help: error.help)
         }
         let workers = begun.workers.filter { $0.answer != nil }.map(\.worker)
+        let interrupt = Interrupt()
         session.note(
             "following \(options.topic) at \(workers.map { names[$0] }.joined(separator: ", "))" + (options.seconds == nil ? "; Ctrl-C ends it" : ""))
-        let interrupt = Interrupt()
         var failure: ShuntError?
         do throws(ShuntError) {
             try await read(id, workers, interrupt) { (worker, message) throws(ShuntError) in try take(names[worker], message) }

@@ -38,9 +38,10 @@ struct BenchSession {
     /// - Returns: the signal that ended it, if one did.
     private func drive(_ load: Load) async throws(ShuntError) -> Int32? {
         signal(SIGPIPE, SIG_IGN)
+        let events = Signals.stream()
         let stopped = Mutex<Int32?>(nil)
         let listening = Task {
-            for await event in Signals.stream() {
+            for await event in events {
                 guard case .stop(let number) = event else { continue }
                 if stopped.withLock({ $0 != nil }) { _exit(128 + number) }
                 stopped.withLock { $0 = number }

@@ -21,12 +21,13 @@ extension ClientOptions {
     ) async -> Ending<Value> {
         // The reader of the output may go: a failed write tells that, not a signal.
         signal(SIGPIPE, SIG_IGN)
+        let events = Signals.stream()
         let first = Mutex<Int32?>(nil)
         let working = Task { () -> Result<Value, ShuntError> in
             do throws(ShuntError) { return .success(try await work()) } catch { return .failure(error) }
         }
         let ending = Task {
-            for await event in Signals.stream() {
+            for await event in events {
                 guard case .stop(let number) = event else { continue }
                 if working.isCancelled { _exit(128 + number) }
                 first.withLock { $0 = number }

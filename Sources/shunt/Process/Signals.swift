@@ -1,3 +1,4 @@
+import CLinux
 // Dispatch sources may be cancelled from any thread, which their types do not say yet.
 @preconcurrency import Dispatch
 import Glibc
@@ -18,22 +19,20 @@ enum Signals {
 
     static func stream() -> AsyncStream<Event> { extensible().events }
 
-    /// - Returns: the events, and a way to add some.
+    /// - Returns: the events, and a way to add some. What comes from here on is told, however late somebody begins to listen.
     static func extensible() -> (events: AsyncStream<Event>, add: @Sendable (Event) -> Void) {
         let (events, continuation) = AsyncStream<Event>.makeStream()
-        do {
-            let sources = [(SIGINT, Event.stop(SIGINT)), (SIGTERM, .stop(SIGTERM)), (SIGHUP, .reload)].map { number, event in
-                signal(number, SIG_IGN)
-                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-                source.setEventHandler {
-                    if case .stop = event { isStopRequested.store(true, ordering: .relaxed) }
-                    continuation.yield(event)
-                }
-                source.activate()
-                return source
+        let descriptors = [SIGINT, SIGTERM, SIGHUP].map { linux_catch_signal($0) }
+        guard let descriptor = descriptors.first, descriptor >= 0 else { return (events, { continuation.yield($0) }) }
+        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .global())
+        source.setEventHandler {
+            while case let number = linux_caught_signal(), number != 0 {
+                if number != SIGHUP { isStopRequested.store(true, ordering: .relaxed) }
+                continuation.yield(number == SIGHUP ? .reload : .stop(number))
             }
-            continuation.onTermination = { _ in for source in sources { source.cancel() } }
         }
+        source.activate()
+        continuation.onTermination = { _ in source.cancel() }
         return (events, { continuation.yield($0) })
     }
 }
