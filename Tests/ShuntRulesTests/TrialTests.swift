@@ -187,6 +187,26 @@ struct TrialTests {
         #expect(clients() == [0, 0])
     }
 
+    @Test("only those count for whom a version is called: not whose messages it does not match, or an earlier rule drops, nor while it is off")
+    func callers() throws {
+        let rig = try Rig(Self.passes, mode: .live)
+        let next = try PluginFolder([
+            "a/rule.lua": "return { priority = 1, on_message = function(msg) if msg.payload == 'stop' then return route.drop() end end }",
+            "r/rule.lua": "return { match = { topic = 'x' }, breaker = { errors = 2 }, on_message = function() error('x') end }",
+        ])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path, limits: .ample), watching: ["r"], now: 1000) == nil)
+        func clients() -> [Int] { rig.rules.figures()[1].current["on_message"].map { [$0.callers.count, $0.failing.count] } ?? [] }
+        for client in 10..<20 {
+            rig.send("y", from: client)
+            rig.send("x", "stop", from: client)
+        }
+        #expect(clients() == [0, 0])
+        rig.send("x", from: 1)
+        #expect(clients() == [1, 1])
+        for client in 2..<9 { rig.send("x", from: client) }
+        #expect(clients() == [3, 3] && rig.rules.switchedOff == ["r"])
+    }
+
     @Test("whom the first rules of a loop fail for is counted, too, where they begin while the worker runs")
     func firstRules() throws {
         let folder = try PluginFolder(["r/rule.lua": "return { on_message = function() error('x') end }"])
