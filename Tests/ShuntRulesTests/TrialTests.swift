@@ -240,6 +240,17 @@ struct TrialTests {
         #expect((0..<100).allSatisfy { none.send(from: $0).verdict == .pass && all.send(from: $0).verdict == .drop(why: "no") })
     }
 
+    @Test("the versions of a rule are known by either, and a version that runs no longer by the rule that it was beside")
+    func versions() throws {
+        let rig = try Rig(Self.passes, next: Self.drops, more: ["z/rule.lua": Self.passes], mode: .shadow)
+        let names = ["r@next", "r", "z", "q@next"]
+        #expect(names.map(rig.rules.rule(named:)) == [0, 1, 2, nil])
+        #expect((0...3).map { rig.rules.versions(of: $0).mask } == [3, 3, 4, 0])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path + "/plugins", limits: .ample), now: 1000) == nil)
+        #expect(names.map(rig.rules.rule(named:)) == [0, 0, 1, nil])
+        #expect((0...2).map { rig.rules.versions(of: $0).mask } == [1, 2, 0])
+    }
+
     @Test("a version that is live for all takes the place of the one beside it")
     func liveBeside() throws {
         let appends = { (text: String) in "return { on_message = function(msg) return msg:with { payload = msg.payload .. '\(text)' } end }" }
