@@ -99,7 +99,19 @@ extension LoopRules {
     public func setDelayRoom(messages: Int, bytes: Int) { shunt_host_set_delay_room(host.pointer, max(0, messages), max(0, bytes)) }
 
     public func name(of rule: Int) -> String { set.rules.indices.contains(rule) ? set.rules[rule].definition.name : "" }
-    public func rule(named name: String) -> Int? { set.rules.firstIndex { $0.definition.name == name } }
+    public func rule(named name: String) -> Int? {
+        if let rule = set.rules.firstIndex(where: { $0.definition.name == name }) { return rule }
+        guard name.hasSuffix(RuleTrial.suffix) else { return nil }
+        return rule(named: String(name.dropLast(RuleTrial.suffix.count)))
+    }
+    public func versions(of rule: Int) -> RuleSelection {
+        guard set.rules.indices.contains(rule) else { return .none }
+        var versions = RuleSelection.none
+        versions.insert(rule)
+        // The version beside a rule stands in front of it.
+        if set.rules[rule].isBeside { versions.insert(rule + 1) } else if rule > 0, set.rules[rule - 1].isBeside { versions.insert(rule - 1) }
+        return versions
+    }
 
     /// A rule has failed on the message that the hook is about. Nothing comes of the message by one on trial.
     func tellFailedMessage(rule: Int, _ hook: shunt_hook, _ code: ErrorCode) {

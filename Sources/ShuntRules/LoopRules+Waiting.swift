@@ -74,11 +74,11 @@ extension LoopRules {
     /// - Returns: whose call has ended, and how; nil where it waits again, or nobody waits.
     public func lookedUp(_ lookup: UInt64, _ answer: LookupAnswer, now: Double) -> (ConnectionID, WaitedOutcome)? {
         guard let peer = waits.clients.removeValue(forKey: lookup), let call = waits.calls.removeValue(forKey: peer) else { return nil }
-        begin(now, peer)
+        let hook = shunt_waiting_hook(call.pointer)
+        begin(now, peer, hook)
         shunt_host_end_turn(host.pointer)
         // Unless the same call waits again.
         defer { if waits.calls[peer]?.pointer != call.pointer { shunt_waiting_free(host.pointer, call.pointer) } }
-        let hook = shunt_waiting_hook(call.pointer)
         // A guard that was switched off meanwhile lets nobody through.
         let left = RuleSelection(mask: shunt_waiting_rules(call.pointer))
         if !off.isEmpty, let why = refusalOfOff(in: left, for: hook) { return (peer, WaitedOutcome(hook, refused: why)) }

@@ -218,7 +218,7 @@ public final class LoopRules: RuleHooks {
     func begin(_ now: Double, _ client: ConnectionID?, _ hook: shunt_hook? = nil) {
         count(now, client)
         if hasModes { chooseModes(for: client) }
-        if isWatching, let hook { noteCaller(hook) }
+        if isWatching { noteCaller(hook) }
     }
 
     /// Runs a hook about something else than a message, or one that somebody has caused who is away.

@@ -17,8 +17,8 @@ public struct RuleFigures: Equatable, Sendable {
         public var observed: UInt64 = 0
         public var compared: UInt64 = 0
         public var different: UInt64 = 0
-        /// While a version is watched: what tells the clients apart who have called the hook, and those for whom the rule failed in it, as far as
-        /// they are known.
+        /// While a version is watched: what tells the clients apart for whom the rule's hook was called, and those for whom the rule failed in it,
+        /// as far as they are known.
         public var callers: Set<UInt64> = []
         public var failing: Set<UInt64> = []
 

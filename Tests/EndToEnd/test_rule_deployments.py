@@ -226,6 +226,23 @@ def test_a_shadow_changes_nothing_and_a_canary_what_it_is_given(rules, connect, 
     assert worker.seen() == {"next"}
 
 
+def test_what_a_version_on_trial_delays_meets_no_version_of_the_rule(rules, connect, tmp_path):
+    """Neither where its sender has gone, nor where the trial is over when it is due."""
+    source = "return {{ on_message = function(msg) if msg.payload == 'later' then return {} end end }}"
+    worker = rules({"tag": source.format("route.drop()")})
+    next_version = write_rule(tmp_path / "next", "tag", source.format("route.delay(1.5)")) / "tag"
+    worker.configure(more=f", trials: {{ tag: {{ directory: {next_version}, mode: canary, share: 100 }} }}")
+    worker.reload()
+    for trial_ends in (False, True):
+        sender = connect(worker.worker.exchange)
+        assert sender.message("t", "later").status == 200
+        sender.close()
+        if trial_ends:
+            worker.configure()
+            worker.reload()
+        assert [frame.text for frame in worker.receiver.receive(1)] == ["later"]
+
+
 def test_a_rule_comes_on_trial_by_its_own_table(rules):
     """Its tests see what it decides; what it decides is applied to nobody."""
     worker = rules({"tag": tagging("live")})

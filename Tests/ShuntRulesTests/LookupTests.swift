@@ -166,6 +166,23 @@ struct LookupTests {
         #expect(why.hasSuffix(": after"))
     }
 
+    @Test("a version behind a rule that waits is called for those whose answers are there")
+    func watched() throws {
+        let (rig, lookups) = try with(
+            RuleRig(files: [
+                "asks/rule.lua": #"return { priority = 1, on_connect = function() http.get("http://a/") end }"#,
+                "last/rule.lua": "return { on_connect = function() end }",
+            ]))
+        #expect(rig.rules.replace(with: rig.rules.set, watching: ["last"], now: 1) == nil)
+        for number in 1...3 { #expect(rig.rules.onConnect(peer(number, uid: "u"), now: 1) == .waits) }
+        func callers() -> Set<UInt64>? { rig.rules.figures().last?.current["on_connect"]?.callers }
+        #expect(callers() == [])
+        for number in 1...2 {
+            #expect(lookups.answer("", rig) == .connect(.accept))
+            #expect(callers() == Set((1...number).map { ConnectionID.client($0).raw }))
+        }
+    }
+
     @Test("a metamethod that the rule's own code leads to waits", arguments: ["t.x", "t + 1", "#t", "t == u", "t()", "t < u"])
     func metamethods(code: String) throws {
         let (rig, lookups) = try rig(

@@ -187,6 +187,26 @@ struct TrialTests {
         #expect(clients() == [0, 0])
     }
 
+    @Test("only those count for whom a version is called: not whose messages it does not match, or an earlier rule drops, nor while it is off")
+    func callers() throws {
+        let rig = try Rig(Self.passes, mode: .live)
+        let next = try PluginFolder([
+            "a/rule.lua": "return { priority = 1, on_message = function(msg) if msg.payload == 'stop' then return route.drop() end end }",
+            "r/rule.lua": "return { match = { topic = 'x' }, breaker = { errors = 2 }, on_message = function() error('x') end }",
+        ])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path, limits: .ample), watching: ["r"], now: 1000) == nil)
+        func clients() -> [Int] { rig.rules.figures()[1].current["on_message"].map { [$0.callers.count, $0.failing.count] } ?? [] }
+        for client in 10..<20 {
+            rig.send("y", from: client)
+            rig.send("x", "stop", from: client)
+        }
+        #expect(clients() == [0, 0])
+        rig.send("x", from: 1)
+        #expect(clients() == [1, 1])
+        for client in 2..<9 { rig.send("x", from: client) }
+        #expect(clients() == [3, 3] && rig.rules.switchedOff == ["r"])
+    }
+
     @Test("whom the first rules of a loop fail for is counted, too, where they begin while the worker runs")
     func firstRules() throws {
         let folder = try PluginFolder(["r/rule.lua": "return { on_message = function() error('x') end }"])
@@ -218,6 +238,17 @@ struct TrialTests {
         let none = try Rig(Self.passes, next: Self.drops, mode: .canary(RuleShare(percent: 0)))
         let all = try Rig(Self.passes, next: Self.drops, mode: .canary(RuleShare(percent: 100)))
         #expect((0..<100).allSatisfy { none.send(from: $0).verdict == .pass && all.send(from: $0).verdict == .drop(why: "no") })
+    }
+
+    @Test("the versions of a rule are known by either, and a version that runs no longer by the rule that it was beside")
+    func versions() throws {
+        let rig = try Rig(Self.passes, next: Self.drops, more: ["z/rule.lua": Self.passes], mode: .shadow)
+        let names = ["r@next", "r", "z", "q@next"]
+        #expect(names.map(rig.rules.rule(named:)) == [0, 1, 2, nil])
+        #expect((0...3).map { rig.rules.versions(of: $0).mask } == [3, 3, 4, 0])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: rig.folder.path + "/plugins", limits: .ample), now: 1000) == nil)
+        #expect(names.map(rig.rules.rule(named:)) == [0, 0, 1, nil])
+        #expect((0...2).map { rig.rules.versions(of: $0).mask } == [1, 2, 0])
     }
 
     @Test("a version that is live for all takes the place of the one beside it")

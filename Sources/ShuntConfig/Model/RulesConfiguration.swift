@@ -38,7 +38,7 @@ extension Configuration {
         }
 
         /// What the rule of a plugin may look up.
-        public struct Lookups: Equatable, Sendable {
+        public struct Lookups: Hashable, Sendable {
             /// Whom it may ask by HTTP: `LookupHost`s.
             public var hosts: [String] = []
             /// What it may resolve besides: `LookupName`s.

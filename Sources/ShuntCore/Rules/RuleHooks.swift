@@ -120,9 +120,12 @@ public protocol RuleHooks: AnyObject {
     /// Whether the reason that it gave may not be logged: it repeats what the rule has read of the client's will or of its authentication.
     func hidesReason(_ why: String) -> Bool
 
-    /// The name of a rule, which it keeps when rules are loaded anew, and the rule that has a name.
+    /// The name of a rule, which it keeps when rules are loaded anew, and the rule that has a name. The name of a version that ran beside a rule,
+    /// and does so no longer, is that rule's.
     func name(of rule: Int) -> String
     func rule(named name: String) -> Int?
+    /// A rule, and the other version of it that runs beside it, if one does: what one of them has sent the other does not see.
+    func versions(of rule: Int) -> RuleSelection
 
     /// Runs `on_auth` for a step of a client's authentication.
     /// - Parameter peer: who it is as far as it is known.
@@ -166,6 +169,7 @@ extension RuleHooks {
     public func hidesReason(_ why: String) -> Bool { false }
     public func name(of rule: Int) -> String { "" }
     public func rule(named name: String) -> Int? { nil }
+    public func versions(of rule: Int) -> RuleSelection { rule < RuleSelection.capacity ? RuleSelection(mask: 1 << UInt64(rule)) : .none }
     public func onAuth(_ peer: Peer, _ step: AuthStep, now: Double) -> AuthOutcome { .unknown }
     public func abandon(_ peer: ConnectionID) {}
 }

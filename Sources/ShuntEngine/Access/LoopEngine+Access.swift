@@ -25,6 +25,7 @@ extension LoopEngine {
         guard listener < access.count, access[listener].asks else { return .open }
         switch admissions.removeValue(forKey: connection) {
         case nil:
+            undecided.insert(connection)
             credentialsOf[connection] = credentials()
             output.actions.append(.authenticate(connection))
             return .waits
@@ -42,8 +43,11 @@ extension LoopEngine {
 
     /// It is decided about a client. The driver's edge reads its first request again.
     /// - Returns: whether the client is still there.
-    public func decided(_ admission: Admission, about connection: ConnectionID) -> Bool {
+    public func decided(_ admission: Admission, about connection: ConnectionID, now: Double) -> Bool {
+        undecided.remove(connection)
         guard isCurrent(connection), clients[connection.slot].state == .open else { return false }
+        // It was not read from meanwhile.
+        clients[connection.slot].heardAt = Self.eighths(now)
         admissions[connection] = admission
         return true
     }
@@ -72,6 +76,7 @@ extension LoopEngine {
 
     /// The client has gone meanwhile.
     func forgetAdmission(of connection: ConnectionID) {
+        if !undecided.isEmpty { undecided.remove(connection) }
         if !credentialsOf.isEmpty { credentialsOf[connection] = nil }
         if !admissions.isEmpty { admissions[connection] = nil }
     }

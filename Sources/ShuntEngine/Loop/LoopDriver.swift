@@ -74,7 +74,7 @@ public final class LoopDriver {
 
     /// It is decided whether a client is let in.
     public func decided<Edge: LoopEdge>(_ admission: Admission, about client: ConnectionID, _ edge: Edge) {
-        if engine.decided(admission, about: client) { edge.readAgain(client) }
+        if engine.decided(admission, about: client, now: edge.now) { edge.readAgain(client) }
     }
 
     /// The rules have decided about a client that waits.

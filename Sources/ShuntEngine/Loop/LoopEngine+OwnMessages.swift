@@ -23,7 +23,7 @@ public struct ClientPace: Equatable, Sendable {
 /// A message that goes out later.
 struct DelayedMessage {
     var message: OwnedMessage
-    /// The rule that has delayed it, which does not see it again. Its place may change meanwhile.
+    /// The rule that has delayed it: no version of it sees the message again. Its place may change meanwhile.
     var rule: String
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
     var permissions: (any Permissions)?
@@ -47,8 +47,7 @@ extension LoopEngine {
         let messages = emitted.map { OwnedMessage($0) }
         byItself {
             for message in messages where router.mayBeSent(message) {
-                let own = RuleSelection.none.inserting(Int(message.rule))
-                if let delay = message.delay { keep(message, for: delay) } else { sendOwn(message, excluded: own) }
+                if let delay = message.delay { keep(message, for: delay) } else { sendOwn(message, excluded: hooks.versions(of: Int(message.rule))) }
             }
         }
         giveRoomBack()
@@ -150,7 +149,7 @@ extension LoopEngine {
         message.rule = UInt8(clamping: rule ?? .max)
         // A client may not want its own messages.
         router.publish(by: isCurrent(message.sender) ? subscriber(of: message.sender) : .none, delayed.permissions) {
-            sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+            sendOwn(message, excluded: rule.flatMap { hooks?.versions(of: $0) } ?? .none)
         }
     }
 
@@ -190,12 +189,4 @@ extension LoopEngine {
     @inline(__always)
     public var hasPaces: Bool { !rulesState.paces.isEmpty }
     public func pace(of connection: ConnectionID) -> ClientPace? { hasPaces ? rulesState.paces[connection] : nil }
-}
-
-extension RuleSelection {
-    func inserting(_ rule: Int) -> RuleSelection {
-        var selection = self
-        if rule < Self.capacity { selection.insert(rule) }
-        return selection
-    }
 }

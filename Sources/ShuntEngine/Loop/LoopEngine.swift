@@ -50,7 +50,9 @@ public final class LoopEngine {
     public var deniedExample: String { router.deniedExample }
     /// How clients are let in, by the numbers of their listeners; empty: everybody is, and may do everything.
     var access: [ListenerAccess] = []
-    /// What clients have shown that wait to be let in, until the driver takes it; and what was decided about them.
+    /// Clients about whom it is being decided, from `LoopAction.authenticate` on; what they have shown, until the driver takes it; and what was
+    /// decided about them.
+    var undecided: Set<ConnectionID> = []
     var credentialsOf: [ConnectionID: Credentials] = [:]
     var admissions: [ConnectionID: Admission] = [:]
     /// Clients whose rules look something up, and what goes on then; what was decided for clients whose first frame comes again.

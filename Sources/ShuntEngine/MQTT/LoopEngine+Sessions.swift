@@ -391,7 +391,7 @@ extension LoopEngine {
             guard clients[client].keepAlive > 0, clients[client].state == .open, !clients[client].isHeld else { continue }
             guard time &- clients[client].heardAt > UInt32(clients[client].keepAlive) * 12 else { continue }
             let connection = ConnectionID(loop: loop, slot: UInt32(client), generation: clients[client].generation)
-            if !isWaiting(connection) { close(connection, .keepAlive) }
+            if !isWaiting(connection), !undecided.contains(connection) { close(connection, .keepAlive) }
         }
     }
 

@@ -205,4 +205,5 @@ final class TracingHooks: RuleHooks {
     func hidesReason(_ why: String) -> Bool { inner?.hidesReason(why) ?? false }
     func name(of rule: Int) -> String { inner?.name(of: rule) ?? "" }
     func rule(named name: String) -> Int? { inner?.rule(named: name) }
+    func versions(of rule: Int) -> RuleSelection { inner?.versions(of: rule) ?? .none }
 }

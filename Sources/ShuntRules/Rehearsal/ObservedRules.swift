@@ -81,6 +81,7 @@ public final class ObservedRules: RuleHooks {
 
     public func name(of rule: Int) -> String { rules.name(of: rule) }
     public func rule(named name: String) -> Int? { rules.rule(named: name) }
+    public func versions(of rule: Int) -> RuleSelection { rules.versions(of: rule) }
 
     public var wanted: RuleHookSet {
         let ofMessages: RuleHookSet = watchesDeliveries ? [.broadcast, .chat, .deliver, .undelivered, .select] : [.broadcast, .chat]

@@ -22,6 +22,7 @@ extension LoopRules {
             figures.times = RuleTimes(counted)
             let trial = shunt_rule_trial(loaded.pointer, place)
             (figures.observed, figures.compared, figures.different) = (trial.observed, trial.compared, trial.different)
+            loaded.settleCaller()
             if let watched = loaded.watch?.hooks[place.rawValue] { (figures.callers, figures.failing) = (watched.callers, watched.failing) }
             hooks[hook.rawValue] = figures
         }

@@ -27,7 +27,7 @@ final class Doorkeeper: Sendable {
     let refused = RefusalList()
     private let turns: LoginTurns
     private let logger: Logger
-    /// Seconds after which a client hears that it is to come again: it is closed after ten (`LoopEngine.checkKeepAlive`).
+    /// Seconds that a client waits for its turn at most; then it hears that it is to come again.
     private static let patience = 8.0
 
     /// - Parameter doors: of the listeners, by their numbers.

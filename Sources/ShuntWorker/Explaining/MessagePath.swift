@@ -133,7 +133,7 @@ struct MessagePath {
             return stops.append(stop("the sender may not publish there, and the rule's table grants it to nobody"))
         }
         var excluded = isLater ? RuleSelection.none : excluded
-        excluded.insert(rule)
+        excluded.mask |= rules.versions(of: rule).mask
         let wanted = selection(message.topic).subtracting(excluded)
         guard !wanted.isEmpty else { return stops.append(stop()) }
         guard Int(message.hops) < hopLimit else { return stops.append(stop("it has come over limits.hops topics (\(hopLimit))")) }

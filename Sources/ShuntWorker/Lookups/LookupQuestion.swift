@@ -31,7 +31,7 @@ extension LookupService {
                 let target = try Self.target(url, permit)
                 what = .http(target, body: nil)
                 cache = lookup.cache
-                key = LookupKey(plugin: plugin, text: target.url, headers: lookup.headers.sorted())
+                key = LookupKey(plugin: plugin, permit: permit.stamp, text: target.url, headers: lookup.headers.sorted())
                 place = target.authority
             case .post(let url, let body):
                 let target = try Self.target(url, permit)
@@ -45,7 +45,8 @@ extension LookupService {
                 }
                 what = .name(name)
                 cache = lookup.cache ?? Self.addressSeconds
-                key = LookupKey(plugin: "", text: name, headers: [])
+                // What a name stands for is the same for all.
+                key = LookupKey(plugin: "", permit: 0, text: name, headers: [])
                 place = name
             }
         }
@@ -62,9 +63,12 @@ extension LookupService {
     }
 }
 
-/// What tells questions apart. Rules do not share theirs: they may be allowed different things.
+/// What tells questions apart. Rules do not share theirs, as they may be allowed different things; nor does a rule that may do so since share what
+/// was asked before, whose answer may be larger than it may be now, or of a host that does not count any longer.
 struct LookupKey: Hashable, Sendable {
     var plugin: String
+    /// `LookupService.Permit.stamp`.
+    var permit: Int
     var text: String
     var headers: [String]
 }

@@ -9,11 +9,22 @@ import Synchronization
 final class LookupService: Sendable {
     /// What the rule of a plugin may ask.
     struct Permit: Equatable, Sendable {
-        var settings: Configuration.Rules.Lookups
-        var hosts: [LookupHost]
-        var names: [LookupName]
+        let settings: Configuration.Rules.Lookups
+        let hosts: [LookupHost]
+        let names: [LookupName]
         /// PEM; nil: those of the system.
-        var authorities: [UInt8]?
+        let authorities: [UInt8]?
+        /// Tells what is asked under it from what is asked under another.
+        let stamp: Int
+
+        init(_ settings: Configuration.Rules.Lookups, authorities: [UInt8]?) {
+            (self.settings, self.authorities) = (settings, authorities)
+            (hosts, names) = (settings.hosts.compactMap(LookupHost.init), settings.names.compactMap(LookupName.init))
+            var hasher = Hasher()
+            hasher.combine(settings)
+            hasher.combine(authorities)
+            stamp = hasher.finalize()
+        }
     }
 
     struct Figures: Equatable, Sendable {
@@ -62,7 +73,7 @@ final class LookupService: Sendable {
     private static let mostWaiters = 10_000
     private static let mostHosts = 1024
 
-    /// Keeps no answers any longer.
+    /// Keeps none of the answers that there are.
     func forgetAnswers() { state.withLock { $0.cache.removeAll() } }
 
     func figures() -> [String: Figures] { state.withLock { $0.figures } }

@@ -16,8 +16,7 @@ extension LookupService {
             }
             do throws(ShuntError) {
                 permits[plugin] = Permit(
-                    settings: settings, hosts: settings.hosts.compactMap(LookupHost.init), names: settings.names.compactMap(LookupName.init),
-                    authorities: settings.authorities.isEmpty ? nil : try files.authorities(settings.authorities, "\(key).ca"))
+                    settings, authorities: settings.authorities.isEmpty ? nil : try files.authorities(settings.authorities, "\(key).ca"))
             } catch {
                 throw error
             }

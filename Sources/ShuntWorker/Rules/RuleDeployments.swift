@@ -297,7 +297,7 @@ extension LoopPeers {
         let failures = ask { $0.setRules(next, watching: watched) }.compactMapValues { $0 }
         onEach { $0.settleRules(all: failures.isEmpty) }
         guard let loop = failures.keys.min(), var error = failures[loop] else {
-            // Answers that others were allowed to ask for are nobody's now.
+            // Answers that were asked for by another permit are nobody's now.
             if next.permits != before.permits { lookups.forgetAnswers() }
             return
         }

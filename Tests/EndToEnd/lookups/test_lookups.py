@@ -222,6 +222,32 @@ def test_a_reload_begins_anew_what_waits(asking):
     assert made.wait(packets.CONNACK).get("reason_string") == "by the new version"
 
 
+def test_what_was_asked_by_another_permit_is_asked_again(shunt, tmp_path):
+    """A look-up under way is not shared when `rules.lookups` has changed, nor is its answer kept for those that come later."""
+    backend = shunt.closing(Backend(lambda *asked: (4 if len(backend.asked) == 1 else 0, 200, b"s" * 5000)))
+    rule = f"local R = {{}} function R.on_connect() local a, why = http.get('{backend.url}/', {{ cache = '60s' }})"
+    rule += " return route.reject(why or tostring(#a.body)) end return R"
+    plugins, config = write_rule(tmp_path / "rules", "asks", rule), tmp_path / "worker.yaml"
+
+    def configure(answer):
+        write_whole(config, (
+            "worker: { listeners: { exchange: { protocol: exchange, listen: '127.0.0.1:0' }, mqtt: { protocol: mqtt, listen: '127.0.0.1:0' } } }\n"
+            f"rules: {{ directory: {plugins}, enabled: all, lookups: {{ asks: {{ hosts: ['{backend.host}'],\n"
+            f"  timeout: 20s, wait: 20s, answer: {answer} }} }} }}\n"))
+
+    configure("64KiB")
+    worker = shunt.dev({}, config=config)
+    first = client(worker)
+    first.send(packets.connect(5, "first"))
+    eventually(lambda: backend.asked, 20, "it asks")
+    configure("1KiB")
+    worker.reload()
+    assert first.wait(packets.CONNACK).get("reason_string") == "the answer is too large"
+    eventually(lambda: not backend.under_way, 20, "the first answer is there")
+    assert reason(worker)[1] == "the answer is too large"
+    assert len(backend.asked) == 3
+
+
 def test_a_worker_that_stops_does_not_wait_for_answers(asking):
     worker = asking(CONNECT, lambda *asked: SILENCE, {"timeout": "60s", "wait": "60s"})
     made = client(worker)

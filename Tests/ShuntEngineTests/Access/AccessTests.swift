@@ -68,6 +68,43 @@ struct AccessTests {
         #expect(worker.closed[open.id] == nil)
     }
 
+    @Test(
+        "The silence of a client does not count while it is decided about it: when it comes in, and when it shows another token"
+    )
+    func slowDecisions() {
+        let worker = SimulatedWorker()
+        var access = ListenerAccess(asks: true, takesTokens: true, permissions: nil)
+        access.wantsCredentials = true
+        worker.engines[0].setAccess([access], now: worker.now)
+        func wait(_ seconds: Int) {
+            for _ in 0..<seconds * 10 {
+                worker.now += 0.1
+                worker.tick()
+            }
+        }
+        let (mqtt, frames, gone) = (SimulatedMQTTClient(worker, greeting: nil, version: .v5), worker.connect(), worker.connect())
+        var greeting = Connect(version: .v5, clientID: "c", keepAlive: 2)
+        greeting.properties.authenticationMethod = "OAUTH2-JWT"
+        greeting.properties.authenticationData = Array("1".utf8)
+        mqtt.send(greeting.encoded())
+        for client in [frames, gone] { client.send(Frame(.register, id: 1, format: .json, value: RegisterBody(uid: "ada", device: "d").encoded())) }
+        wait(60)
+        worker.disconnect(gone.id)
+        for _ in 0..<3 { worker.decide(.admitted(Admitted(uid: "ada"))) }
+        #expect(mqtt.received().first?[0] == 0x20 && frames.received().last?.status == 200)
+        #expect(worker.engines[0].undecided.isEmpty)
+        var again = Authenticate(.reAuthenticate)
+        (again.properties.authenticationMethod, again.properties.authenticationData) = ("OAUTH2-JWT", Array("2".utf8))
+        mqtt.send(again.encoded())
+        wait(30)
+        worker.decide(.admitted(Admitted(uid: "ada")))
+        #expect(mqtt.received().last?[0] == 0xF0)
+        wait(2)
+        #expect(mqtt.closed == nil)
+        wait(3)
+        #expect(mqtt.closed == .keepAlive)
+    }
+
     @Test("A first request waits until it is decided, and what follows it too; it is decided once", arguments: MQTTVersion.allCases)
     func waits(version: MQTTVersion) {
         let worker = SimulatedWorker(loops: 2)

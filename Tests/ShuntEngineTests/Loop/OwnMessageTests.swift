@@ -119,6 +119,24 @@ struct OwnMessageTests {
         #expect(rules.room.messages == 10_000 && rules.room.bytes == 16 << 20)
     }
 
+    @Test(
+        "What one version of a rule has sent or delayed does not meet the version beside it, whose sender has gone or never was there",
+        arguments: [0, 1])
+    func versions(rule: UInt8) {
+        let worker = SimulatedWorker(hooks: rules)
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        rules.isBeside = true
+        rules.script["t"] = [.init(topic: "t", text: "late", delay: 1, rule: rule)]
+        #expect(producer.ask(Frame(.message, id: 9, text: "x", name: "t"))?.status == 200)
+        rules.script["t"] = [.init(topic: "elsewhere")]
+        rules.sends = [.init(topic: "t", text: "own", rule: rule)]
+        worker.disconnect(producer.id)
+        worker.now += 2
+        worker.tick()
+        #expect(texts(consumer) == ["t own", "t late"])
+    }
+
     @Test("Rules that delay each other's message end at limits.hops")
     func circle() {
         let worker = SimulatedWorker(hooks: rules)

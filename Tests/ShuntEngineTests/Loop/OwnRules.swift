@@ -26,6 +26,8 @@ final class OwnRules: RuleHooks {
     var script: [String: [Made]] = [:]
     var granted: [String] = []
     var names = ["first", "second"]
+    /// Whether the first is a version that runs beside the second.
+    var isBeside = false
     private(set) var told: [String] = []
     /// Is called in a hook.
     var onTold: ((String) -> Void)?
@@ -130,6 +132,7 @@ final class OwnRules: RuleHooks {
     func setDelayRoom(messages: Int, bytes: Int) { room = (messages, bytes) }
     func name(of rule: Int) -> String { names.indices.contains(rule) ? names[rule] : "" }
     func rule(named name: String) -> Int? { names.firstIndex(of: name) }
+    func versions(of rule: Int) -> RuleSelection { RuleSelection(mask: isBeside && rule < 2 ? 3 : 1 << UInt64(rule)) }
     func exceededHops(rule: Int, message: MessageView, now: Double) { beyondHops += 1 }
     func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
         denied.append("\(rule) \(action) \(String(decoding: subject, as: UTF8.self))\(place)")
