@@ -25,8 +25,6 @@ public final class LoopEngine {
     let held = HeldMessages()
     /// Sessions that are looked at with the next tick.
     var listedSessions: [MQTTSession] = []
-    /// Clients that may not know an alias which they were told: closed with the next tick.
-    var misled: [ConnectionID] = []
     /// SUBSCRIBE packets with filters that have no answer yet, by their numbers; and answers that came before the packet was read to its end.
     var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
     var earlyAnswers: [(place: UInt16, error: ShuntError?)] = []

@@ -326,8 +326,6 @@ extension LoopEngine {
         if memoryInUse < limits.mqtt.memory / 2 { hoarders = [] }
         (output.figures.retained, output.figures.retainedBytes) = (router.retained.count, router.retained.bytes)
         lookAtCongested()
-        for client in misled { close(client, .slowConsumer) }
-        misled = []
     }
 
     /// Publishes a will, through rules like any other message, if its client may still send it.
