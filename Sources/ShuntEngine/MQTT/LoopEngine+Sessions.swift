@@ -90,7 +90,6 @@ extension LoopEngine {
             uncount(session.identity)
         }
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
-        session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions
         list(connection)
         // It may have come back with other rights.
@@ -201,17 +200,15 @@ extension LoopEngine {
         identity.session = nil
         // The identity stays with the session; the connection needs no name any longer.
         session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
+        let delay = min(session.will?.delay ?? 0, session.expiry)
+        if delay > 0 { session.willAt = now + Double(delay) }
         sessions.left(session)
         setPressure(.absent, of: session)
         if session.expiry == 0 { return end(session, why: .sessionEnded, afterwards: tellLeft) }
         tellLeft()
-        guard let will = session.will else { return }
-        if will.delay > 0, session.expiry > 0 {
-            sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
-        } else {
-            session.will = nil
-            publish(will, of: session.identity, connection, as: session.id)
-        }
+        guard delay == 0, let will = session.will else { return }
+        session.will = nil
+        publish(will, of: session.identity, connection, as: session.id)
     }
 
     /// Ends a lasting session whose client is away. What rules send then goes to others.
