@@ -34,6 +34,8 @@ public final class LoopEngine {
     let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
+    /// The client of MQTT that is being let in and has no CONNACK yet.
+    var entering = ConnectionID.none
     /// Why clients are closed that are being closed, in a sentence.
     var closeTexts: [ConnectionID: String] = [:]
     /// Clients that go to other workers.
