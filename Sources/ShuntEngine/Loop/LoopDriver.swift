@@ -65,7 +65,7 @@ public final class LoopDriver {
                 guard fate == .gone else { continue }
             }
             lostRecipients += 1
-            engine.undelivered(message, item.form, why: .gone, now: edge.now)
+            engine.undelivered(message, item.form, why: .gone, isDead: item.handOver.isDead, now: edge.now)
         }
         carryOut(edge)
         for letter in mail.lastLetters { engine.received(letter, now: edge.now) }

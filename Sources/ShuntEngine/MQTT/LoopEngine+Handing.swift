@@ -26,6 +26,7 @@ extension LoopEngine {
     ) -> HandedMessage {
         router.now = now
         if isAnother { held.endBatch() }
+        if handOver.isDead { held.setDead(true) }
         let session = session(of: subscriber)
         guard let client = session?.client ?? connection(of: subscriber), session != nil || handOver.qos == .atMostOnce else { return .gone }
         // A member of a group may read all that the group gets.

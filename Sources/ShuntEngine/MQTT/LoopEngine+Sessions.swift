@@ -344,7 +344,7 @@ extension LoopEngine {
         message.qos = max(message.qos, .atLeastOnce)
         let route = router.route(of: message.topic, last: .none)
         guard !route.isNone else { return }
-        router.deliver(message, route, toGroups: groups)
+        router.deliver(message, route, toGroups: groups, isDead: held.isDead(number))
     }
 
     // MARK: Time
