@@ -23,9 +23,10 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     func transport(for connection: Connection) -> (any Transport)?
     /// A connection that was adopted is over, whether it was opened or not.
     func closed(_ connection: Connection, reason: CloseReason)
+    /// Whether a message that stands in the connection's queue may be dropped for a newer one, as far as those behind it go.
+    func mayDrop(_ frame: Bytes, for connection: Connection) -> Bool
     /// A message is dropped, since the connection is too slow. Nothing may be sent meanwhile.
-    /// - Parameter wasQueued: it stood in the connection's queue; else it was to come there.
-    func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection)
+    func dropped(_ frame: Bytes, for connection: Connection)
     /// `connect` came to nothing.
     func connectFailed(role: Connection.Role, address: HostPort, why: String)
     /// All that was ready in this turn has been handled; the loop writes all that is queued when this returns.
@@ -35,7 +36,8 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
 }
 
 extension EventLoopHandler {
-    public func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection) {}
+    public func mayDrop(_ frame: Bytes, for connection: Connection) -> Bool { true }
+    public func dropped(_ frame: Bytes, for connection: Connection) {}
     public func slowConsumerPolicy(of connection: Connection, for kind: FrameKind) -> SlowConsumerPolicy { .dropNewest }
     public func transport(for connection: Connection) -> (any Transport)? { nil }
 }

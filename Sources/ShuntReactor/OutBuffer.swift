@@ -90,9 +90,13 @@ struct OutBuffer {
     }
 
     /// Drops the oldest messages that no byte of has been written, until `needed` bytes are free or none is left.
-    /// - Parameter onDrop: is given each of them before it goes.
+    /// - Parameters:
+    ///   - mayDrop: is asked about each of them; one that others build on stays.
+    ///   - onDrop: is given each of them before it goes.
     /// - Returns: how many messages were dropped, and their bytes.
-    mutating func dropOldest(_ needed: Int, framing: Framing, onDrop: (Bytes) -> Void) -> (messages: Int, bytes: Int) {
+    mutating func dropOldest(
+        _ needed: Int, framing: Framing, mayDrop: (Bytes) -> Bool = { _ in true }, onDrop: (Bytes) -> Void
+    ) -> (messages: Int, bytes: Int) {
         guard let block else { return (0, 0) }
         var read = Int(head) + Int(partial)
         var freed = 0
@@ -100,10 +104,11 @@ struct OutBuffer {
         var kept: [(offset: Int, length: Int)] = []
         while freed < needed, read < Int(tail) {
             let frame = framing.measure(Bytes(start: block + read, count: Int(tail) - read))
-            if frame.kind.mayDrop {
+            let bytes = Bytes(start: block + read, count: frame.length)
+            if frame.kind.mayDrop, mayDrop(bytes) {
                 freed += frame.length
                 dropped += 1
-                onDrop(Bytes(start: block + read, count: frame.length))
+                onDrop(bytes)
             } else {
                 kept.append((read, frame.length))
             }

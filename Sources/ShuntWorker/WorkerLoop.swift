@@ -110,8 +110,9 @@ final class WorkerLoop: EventLoopHandler {
         engine.closed(connection.id, why: reason.text, now: loop.now)
     }
 
-    func dropped(_ frame: Bytes, wasQueued: Bool, for connection: Connection) {
-        if wasQueued { engine.takenOut(frame, of: connection.id) }
+    func mayDrop(_ frame: Bytes, for connection: Connection) -> Bool { engine.mayDrop(frame, for: connection.id) }
+
+    func dropped(_ frame: Bytes, for connection: Connection) {
         if engine.wantsUndelivered { engine.undelivered(frame, engine.form(of: connection.id), why: .queueFull, now: loop.now) }
     }
 

@@ -242,3 +242,37 @@ def test_a_stuck_client_of_mqtt_stays_whatever_aliases_it_has(shunt, aliases):
     assert last.topic == "t/last"
     for client in (stuck, producer):
         client.close()
+
+
+def test_messages_that_are_dropped_leave_aliases_as_they_are(shunt):
+    """The oldest messages go, but none that tells a number: each message comes under its own topic, and the client stays."""
+    worker = shunt.worker({
+        "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.slow_consumer": "drop_oldest",
+        "limits.out_buffer": "256KiB", "worker.loops": 1})
+    address = worker.listeners["worker.mqtt"]
+    slow, producer = Client(address, V5, receive_buffer=4096), Client(address, V5)
+    slow.connect("slow", more={"topic_alias_maximum": 1})
+    slow.subscribe("#")
+    producer.connect("producer")
+
+    def publish(topic, count, size):
+        for each in range(count):
+            producer.send(packets.publish(V5, topic, f"{topic} {each} ".ljust(size, ".").encode(), 0))
+
+    # More than the kernel and the buffer take. Of three of a topic the second tells its number.
+    number = 0
+    while not worker.metric(DROPPED):
+        for _ in range(50):
+            publish(f"c/{number}", 3, 1000)
+            number += 1
+        producer.ping()
+    for topic in ("b", "d", "last"):
+        publish(topic, 1000, 400)
+    producer.ping()
+    while True:
+        message = slow.message()
+        assert message.payload.split()[0].decode() == message.topic
+        if message.topic == "last" and message.payload.split()[1] == b"999":
+            break
+    for client in (slow, producer):
+        client.close()

@@ -61,6 +61,18 @@ struct OutBufferTests {
         pool.releaseAll()
     }
 
+    @Test("Keeps the messages that may not be dropped, in their order")
+    mutating func keepsNeeded() {
+        for mark in [1, 3, 5, 7, 9] as [UInt8] { add(10, mark: mark) }
+        var gone: [UInt8] = []
+        let dropped = buffer.dropOldest(20, framing: Self.framing, mayDrop: { $0[1] != 3 }, onDrop: { gone.append($0[1]) })
+        #expect(dropped.messages == 2)
+        #expect(gone == [1, 5])
+        #expect(marks() == [3, 7, 9])
+        buffer.release(to: &pool)
+        pool.releaseAll()
+    }
+
     @Test("Keeps the rest of a frame that is partly written")
     mutating func keepsPartial() {
         for mark in [1, 3, 5] as [UInt8] { add(10, mark: mark) }

@@ -126,6 +126,24 @@ public struct PublishProperties {
         return whole.body
     }
 
+    /// Writes properties behind their length, with a topic alias.
+    /// - Parameter bytes: have passed a check, and have none.
+    public static func adding(alias: UInt16, to bytes: Bytes) -> [UInt8] {
+        var writer = PacketWriter()
+        writer.variable(bytes.count + 3)
+        writer.append(bytes)
+        writer.byte(PropertyID.topicAlias.rawValue)
+        writer.uint16(alias)
+        return writer.body
+    }
+
+    /// Whether properties that have passed a check have a topic alias.
+    public static func hasAlias(in bytes: Bytes) -> Bool {
+        var isFound = false
+        forEach(in: bytes) { id, _, _, _ in if id == .topicAlias { isFound = true } }
+        return isFound
+    }
+
     /// The seconds after which a message expires, from properties that have passed a check.
     public static func expiry(in bytes: Bytes) -> UInt32 {
         var found = MessageView.noExpiry

@@ -102,8 +102,9 @@ public struct HandOver: Equatable, Sendable {
     /// - Parameters:
     ///   - qos: the lower of the message's and the subscription's.
     ///   - isRetained: the retain flag that the client gets.
-    public init(qos: QoS, isRetained: Bool, isShared: Bool) {
-        raw = 8 | qos.rawValue | (isRetained ? 4 : 0) | (isShared ? 16 : 0)
+    ///   - isDead: the message is a dead letter already, and becomes none again.
+    public init(qos: QoS, isRetained: Bool, isShared: Bool, isDead: Bool = false) {
+        raw = 8 | qos.rawValue | (isRetained ? 4 : 0) | (isShared ? 16 : 0) | (isDead ? 32 : 0)
     }
 
     /// Nobody has to be asked.
@@ -112,6 +113,7 @@ public struct HandOver: Equatable, Sendable {
     public var qos: QoS { QoS(rawValue: raw & 3) ?? .atMostOnce }
     public var isRetained: Bool { raw & 4 != 0 }
     public var isShared: Bool { raw & 16 != 0 }
+    public var isDead: Bool { raw & 32 != 0 }
     /// The lower bits of a PUBLISH's first byte (5.0 §3.3.1), without DUP.
     public var publishFlags: UInt8 { (raw & 3) << 1 | (raw & 4) >> 2 }
 }

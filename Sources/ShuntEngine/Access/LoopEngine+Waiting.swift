@@ -25,6 +25,7 @@ extension LoopEngine {
         clients[connection.slot].heardAt = Self.eighths(now)
         router.index.blocker = .none
         router.permissions = clients[connection.slot].identity?.access?.permissions
+        router.publisher = clients[connection.slot].isAdmitted ? subscriber(of: connection) : .none
         hooks?.beginTurn()
         goOn(self, outcome)
         return !isWaiting(connection)

@@ -8,6 +8,8 @@ struct Chat: Sendable {
     /// A member's place in the chat.
     struct Place: Sendable {
         var member: ChatMember
+        /// `ChatPlace` has it.
+        let number: UInt64
         /// When its connection went; nil while it is here.
         var absentSince: Double?
         /// What it has missed.
@@ -44,6 +46,9 @@ struct Chat: Sendable {
     var isHolding: Bool { !early.isEmpty || places.contains { !$0.held.isEmpty } }
 
     func isHere(_ connection: ConnectionID) -> Bool { presentPlace(of: connection) != nil }
+
+    /// The number of a member's place; 0 where it has none.
+    func number(of connection: ConnectionID) -> UInt64 { presentPlace(of: connection).map { places[$0].number } ?? 0 }
 
     // MARK: Joining
 
@@ -104,7 +109,8 @@ struct Chat: Sendable {
         } else {
             turn.report(places.isEmpty ? .opened(chat: id, by: member) : .joined(chat: id, member))
             missed = places.isEmpty ? [] : early.takeAll(budget: &turn.budget)
-            places.append(Place(member: member))
+            turn.lastPlace += 1
+            places.append(Place(member: member, number: turn.lastPlace))
             notify(.joined, about: member, settings, &turn)
             turn.actions.append(.tellMaster(.held(summary)))
         }
@@ -124,8 +130,9 @@ struct Chat: Sendable {
 
     /// A message of a member: to those who are here, and held for those who are not.
     mutating func message(_ request: ChatRequest, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn) {
-        if say(request.payload, by: request.member.connection, limits, now: now, &turn) {
-            return turn.actions.append(.acknowledge(request.member.connection, request.receipt))
+        let connection = request.member.connection
+        if say(request.payload, by: ChatPlace(connection: connection, number: number(of: connection)), limits, now: now, &turn) {
+            return turn.actions.append(.acknowledge(connection, request.receipt))
         }
         let size = request.payload.bytes.count
         let help = size > limits.heldBytes / 2 ? "at most \(limits.heldBytes) bytes are held for a member" : "send it again later"
@@ -136,11 +143,11 @@ struct Chat: Sendable {
     /// - Returns: whether it has reached anybody, or waits for somebody.
     @discardableResult
     mutating func say(
-        _ payload: ChatPayload, by sender: ConnectionID, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn
+        _ payload: ChatPayload, by sender: ChatPlace, _ limits: ChatSettings.Limits, now: Double, _ turn: inout ChatTurn
     ) -> Bool {
         touchedAt = now
         var reached = 0
-        for index in places.indices where places[index].member.connection != sender {
+        for index in places.indices where places[index].member.connection != sender.connection && places[index].number != sender.number {
             let member = places[index].member
             if places[index].isPresent {
                 turn.deliver(member, id, .session, payload)
@@ -255,11 +262,12 @@ struct Chat: Sendable {
     }
 }
 
-/// What is decided during one event, and the memory that is left for messages that wait.
+/// What is decided during one event, the memory that is left for messages that wait, and the number of the place that was given last.
 struct ChatTurn: Sendable {
     var actions: [ChatAction] = []
     /// Bytes.
     var budget: Int
+    var lastPlace: UInt64 = 0
 
     mutating func deliver(_ member: ChatMember, _ chat: String, _ key: ChatDeliveryKey, _ payload: ChatPayload) {
         actions.append(.deliver(member.connection, chat: chat, key, payload))

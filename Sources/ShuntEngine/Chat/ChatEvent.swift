@@ -7,7 +7,7 @@ public enum ChatEvent: Equatable, Sendable {
     /// A rule says something in a chat; if it is not open here, nobody hears it.
     case announce(chat: String, ChatPayload)
     /// A member says more than one message with what it sent, by a rule; if the chat is not open here, nobody hears it.
-    case said(chat: String, by: ConnectionID, ChatPayload)
+    case said(chat: String, by: ChatPlace, ChatPayload)
     /// A client has registered under a uid.
     case named(ConnectionID, uid: String)
     /// A client's connection has gone.
@@ -22,6 +22,13 @@ public enum ChatEvent: Equatable, Sendable {
     /// where there is no other worker.
     case moveAway(to: String?, limit: Int, isForced: Bool)
     case tick
+}
+
+/// A member of a chat, as it is known after it has come back on another connection.
+public struct ChatPlace: Equatable, Sendable {
+    var connection: ConnectionID
+    /// Of its place in the chat, among all places of the loop's chats; 0: it has none yet.
+    var number: UInt64
 }
 
 /// What a master answers about a chat.

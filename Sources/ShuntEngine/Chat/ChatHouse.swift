@@ -97,6 +97,11 @@ public struct ChatHouse: Sendable {
         memberships[connection]?.contains(ExactText(chat)) ?? false
     }
 
+    /// Who a member of a chat is, also after it has come back on another connection.
+    func place(of connection: ConnectionID, in chat: String) -> ChatPlace {
+        ChatPlace(connection: connection, number: chats[ExactText(chat)]?.number(of: connection) ?? 0)
+    }
+
     /// Nothing is kept of anybody.
     var isEmpty: Bool { chats.isEmpty && asked.isEmpty && memberships.isEmpty && deadlines.isEmpty }
 

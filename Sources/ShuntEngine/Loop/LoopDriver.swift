@@ -65,7 +65,7 @@ public final class LoopDriver {
                 guard fate == .gone else { continue }
             }
             lostRecipients += 1
-            engine.undelivered(message, item.form, why: .gone, now: edge.now)
+            engine.undelivered(message, item.form, why: .gone, isDead: item.handOver.isDead, now: edge.now)
         }
         carryOut(edge)
         for letter in mail.lastLetters { engine.received(letter, now: edge.now) }
@@ -157,7 +157,7 @@ public final class LoopDriver {
             let fate = hand(bytes(of: stretch, input, made), stretch.form, to: subscriber, handOver, isAnother: stretch != last, edge)
             last = stretch
             if tally != nil { count(fate) }
-        case .deliverStamped(let client, let stretch, let stamp): send(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
+        case .deliverStamped(let client, let stretch, let stamp): deliver(bytes(of: stretch, input, made), stretch.form, stamp, to: client, edge)
         case .beginTally(let frame):
             tally = BroadcastTally()
             engine.delivers(broadcast: frame)
@@ -253,16 +253,26 @@ public final class LoopDriver {
         }
     }
 
+    /// Sends a message that has waited, with the number of its topic where that has one.
+    @usableFromInline
+    func deliver<Edge: LoopEdge>(_ packet: Bytes, _ form: WireForm, _ stamp: PublishStamp, to client: ConnectionID, _ edge: Edge) {
+        let written = engine.number(packet, for: client) ? engine.replacementBytes : packet
+        send(written, form, stamp, to: client, of: packet, edge)
+    }
+
     /// Stamps a message where it is, which all of its recipients share, and sends it before the next one is stamped.
+    /// - Parameter whole: the message with its topic, where a number stands in that's place.
     @usableFromInline @discardableResult
-    func send<Edge: LoopEdge>(_ packet: Bytes, _ form: WireForm, _ stamp: PublishStamp, to client: ConnectionID, _ edge: Edge) -> Fate {
+    func send<Edge: LoopEdge>(
+        _ packet: Bytes, _ form: WireForm, _ stamp: PublishStamp, to client: ConnectionID, of whole: Bytes? = nil, _ edge: Edge
+    ) -> Fate {
         guard let start = UnsafeMutableRawPointer(mutating: packet.baseAddress) else { return .dropped }
         let first = start.load(as: UInt8.self)
         stamp.write(over: start)
         let outcome = edge.send(packet, to: client)
         start.storeBytes(of: first, as: UInt8.self)
         guard outcome != .queued else { return .sent }
-        engine.putBack(client, stamp, packet, form)
+        engine.putBack(client, stamp, whole ?? packet, form)
         return outcome.map(Fate.init) ?? .gone
     }
 

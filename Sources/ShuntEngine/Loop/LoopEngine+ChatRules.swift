@@ -79,10 +79,10 @@ extension LoopEngine {
     func announced(_ fate: UInt32, _ isOpen: Bool) { router.settle(fate, isOpen ? .reached : .missed, .nobodySubscribed) }
 
     /// A member's message that rules have delayed, at the chat's home.
-    func say(_ message: OwnedMessage) {
+    func say(_ message: OwnedMessage, by place: ChatPlace) {
         guard let (chat, payload) = chatMessage(message) else { return router.missed(message, .nobodySubscribed) }
         router.settle(message.fate, house.view(of: chat) != nil ? .reached : .missed, .nobodySubscribed)
-        handle(.said(chat: chat, by: message.sender, payload))
+        handle(.said(chat: chat, by: place, payload))
     }
 
     private func chatMessage(_ message: OwnedMessage) -> (chat: String, ChatPayload)? {
@@ -152,17 +152,18 @@ extension LoopEngine {
         }
         if verdict == .pass { handle(.request(request)) }
         var (isSaid, sent) = (false, [Sent]())
+        let place = house.place(of: request.member.connection, in: request.chat)
         for message in made {
             var message = message
-            message.isMembers = verdict == .send && staysInChat(message)
-            guard message.isMembers, message.delay == nil else {
+            if verdict == .send, staysInChat(message) { message.place = place }
+            guard message.place != nil, message.delay == nil else {
                 sent.append(send(message))
                 continue
             }
             // What goes to the same chat is the member's: the first one is answered for all.
             let payload = ChatPayload(message.payload, format: message.format, compression: message.compression)
             if isSaid {
-                handle(.said(chat: request.chat, by: request.member.connection, payload))
+                handle(.said(chat: request.chat, by: place, payload))
             } else {
                 var replaced = request
                 replaced.payload = payload

@@ -25,6 +25,8 @@ struct DelayedMessage {
     var message: OwnedMessage
     /// The rule that has delayed it: no version of it sees the message again. Its place may change meanwhile.
     var rule: String
+    /// How subscriptions name its sender, who may want none of its own messages. It may have come back on another connection meanwhile.
+    var publisher: ConnectionID
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
     var permissions: (any Permissions)?
     /// Seconds since 1970.
@@ -71,8 +73,9 @@ extension LoopEngine {
             router.publishOwn(message, excluded: excluded)
             if router.leavesMore { sendOthers() }
         case .broadcast: push(router.followed(message), answering: nil)
-        case .chat where message.isMembers: say(router.followed(message))
-        case .chat: announce(router.followed(message))
+        case .chat:
+            guard let place = message.place else { return announce(router.followed(message)) }
+            say(router.followed(message), by: place)
         }
     }
 
@@ -88,7 +91,8 @@ extension LoopEngine {
         rulesState.delayedBytes += message.size
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
         rulesState.delayed.insert(
-            DelayedMessage(message: message, rule: rule, permissions: router.permissions, since: now), at: now + seconds)
+            DelayedMessage(message: message, rule: rule, publisher: router.publisher, permissions: router.permissions, since: now),
+            at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
     }
@@ -147,8 +151,7 @@ extension LoopEngine {
         }
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
-        // A client may not want its own messages.
-        router.publish(by: isCurrent(message.sender) ? subscriber(of: message.sender) : .none, delayed.permissions) {
+        router.publish(by: delayed.publisher, delayed.permissions) {
             sendOwn(message, excluded: rule.flatMap { hooks?.versions(of: $0) } ?? .none)
         }
     }

@@ -60,7 +60,7 @@ extension LoopEngine: PeerDirectory {
             return
         }
         guard let connection = connection(of: id), clients[connection.slot].state == .open else { return }
-        guard clients[connection.slot].isAdmitted else {
+        guard clients[connection.slot].isAdmitted, connection != entering else {
             if rulesState.refusals[connection] == nil { rulesState.refusals[connection] = (why, rule) }
             return
         }

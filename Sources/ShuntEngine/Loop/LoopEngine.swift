@@ -25,8 +25,6 @@ public final class LoopEngine {
     let held = HeldMessages()
     /// Sessions that are looked at with the next tick.
     var listedSessions: [MQTTSession] = []
-    /// Clients that may not know an alias which they were told: closed with the next tick.
-    var misled: [ConnectionID] = []
     /// SUBSCRIBE packets with filters that have no answer yet, by their numbers; and answers that came before the packet was read to its end.
     var waitingSubscribes: [UInt32: WaitingSubscribe] = [:]
     var earlyAnswers: [(place: UInt16, error: ShuntError?)] = []
@@ -36,6 +34,8 @@ public final class LoopEngine {
     let neighbour: (_ worker: String?, _ listener: Int) -> String?
     /// For client identifiers that the worker chooses.
     let random: () -> UInt64
+    /// The client of MQTT that is being let in and has no CONNACK yet.
+    var entering = ConnectionID.none
     /// Why clients are closed that are being closed, in a sentence.
     var closeTexts: [ConnectionID: String] = [:]
     /// Clients that go to other workers.

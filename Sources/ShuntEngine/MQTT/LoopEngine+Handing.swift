@@ -26,6 +26,7 @@ extension LoopEngine {
     ) -> HandedMessage {
         router.now = now
         if isAnother { held.endBatch() }
+        if handOver.isDead { held.setDead(true) }
         let session = session(of: subscriber)
         guard let client = session?.client ?? connection(of: subscriber), session != nil || handOver.qos == .atMostOnce else { return .gone }
         // A member of a group may read all that the group gets.
@@ -53,12 +54,12 @@ extension LoopEngine {
         // What one client's bytes were made of is what another attempt needs.
         var number = HeldMessages.none
         let isForAcks = router.looksAtAcks && memoryInUse + cost <= limits.mqtt.memory
-        if session.keeps(handOver) || own != .asItIs || isForAcks {
+        if session.keeps(handOver) || own != .asItIs || session.outgoingAliases.isUsed || isForAcks {
             number = held.hold(packet, form, expiry: expiry(of: packet, form), isShared: !isReplaced, now: now)
         }
         output.figures.inflight += 1
         let stamp = PublishStamp(handOver, identifier: session.window.append(handOver, held: number))
-        return outcome(own, isReplaced: isReplaced, client, stamp)
+        return outcome(own, packet, isReplaced: isReplaced, session, client, stamp)
     }
 
     /// Whether the client's connection takes more.
@@ -78,13 +79,20 @@ extension LoopEngine {
             output.figures.tooLarge += 1
             return .dropped
         }
-        return outcome(own, isReplaced: isReplaced, client, PublishStamp(handOver))
+        return outcome(own, packet, isReplaced: isReplaced, session, client, PublishStamp(handOver))
     }
 
-    private func outcome(_ own: OwnPacket, isReplaced: Bool, _ client: ConnectionID, _ stamp: PublishStamp) -> HandedMessage {
-        guard case .made(let packet) = own else { return isReplaced ? .sendReplacement(client, stamp) : .send(client, stamp) }
+    private func outcome(
+        _ own: OwnPacket, _ packet: Bytes, isReplaced: Bool, _ session: MQTTSession?, _ client: ConnectionID, _ stamp: PublishStamp
+    ) -> HandedMessage {
+        let made: [UInt8]? =
+            switch own {
+            case .asItIs: numbered(packet, session)
+            case .made(let new): new.withUnsafeBytes { numbered($0, session) } ?? new
+            }
+        guard let made else { return isReplaced ? .sendReplacement(client, stamp) : .send(client, stamp) }
         replacement.removeAll()
-        replaced = replacement.append(packet, clients[client.slot].form)
+        replaced = replacement.append(made, clients[client.slot].form)
         return .sendReplacement(client, stamp)
     }
 
@@ -96,7 +104,7 @@ extension LoopEngine {
         case made([UInt8])
     }
 
-    /// Writes a message as one client wants it, where that is not as it is.
+    /// Writes a message as one client wants it, where that is not as it is. The number of its topic comes later (`numbered`).
     /// - Parameter age: seconds that it has waited here.
     /// - Returns: nil where it is more than the client takes.
     func personal(
@@ -107,7 +115,7 @@ extension LoopEngine {
         let isRight = wanted == form && form.isNumbered == hasNumber
         let mayExpire = form.hasProperties && age > 0
         guard let session, form != .exchange else { return isRight ? .asItIs : rewritten(packet, form, wanted, handOver, session, age: age) }
-        let isAsItIs = isRight && !mayExpire && session.identified.isEmpty && !session.outgoingAliases.isUsed
+        let isAsItIs = isRight && !mayExpire && session.identified.isEmpty
         guard !isAsItIs else { return packet.count <= session.maximumPacket ? .asItIs : nil }
         return rewritten(packet, form, wanted, handOver, session, age: age)
     }
@@ -124,22 +132,12 @@ extension LoopEngine {
         let properties = publish.encodedProperties.withoutPropertyLength
         let expiry = PublishProperties.expiry(in: properties)
         changes.expiry = expiry == MessageView.noExpiry ? expiry : expiry - min(expiry, age)
-        changes.key = (try? PublishProperties(publish.encodedProperties))?.key
+        changes.key = PublishProperties.userProperty("key", in: properties)
         changes.subscriptionIdentifiers = session?.identifiers(for: publish.topic, isShared: handOver.isShared) ?? []
-        func write(_ use: OutgoingAliases.Use) -> OwnPacket? {
-            changes.topicAlias = use.alias
-            fields.topic = if case .known = use { .none } else { publish.topic }
-            return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
-                fields.encodedProperties = $0
-                return own(fields, session)
-            }
+        return PublishProperties.rewrite(properties, changes).withUnsafeBytes {
+            fields.encodedProperties = $0
+            return own(fields, session)
         }
-        var use = session?.outgoingAliases.use(of: publish.topic) ?? .none
-        var packet = write(use)
-        // The number may be what makes it too large.
-        if packet == nil, case .first = use { (use, packet) = (.none, write(.none)) }
-        if packet != nil { session?.outgoingAliases.took(use, publish.topic) }
-        return packet
     }
 
     private func own(_ fields: PublishFields, _ session: MQTTSession?) -> OwnPacket? {
@@ -201,15 +199,6 @@ extension LoopEngine {
         session.waitingBytes -= held.size(waiting.held)
         output.figures.waiting -= 1
         return waiting
-    }
-
-    /// A message of QoS 0 was taken out of a client's buffer. If it named an alias, the client does not understand the ones that follow.
-    public func takenOut(_ packet: Bytes, of connection: ConnectionID) {
-        guard let session = session(of: connection), session.outgoingAliases.isUsed, !misled.contains(connection),
-            let publish = WireEncoder.publish(in: packet, session.form), !publish.topic.isEmpty,
-            let properties = try? PublishProperties(publish.encodedProperties), properties.topicAlias > 0
-        else { return }
-        misled.append(connection)
     }
 
     /// The connection did not take a message: it waits in its session again.

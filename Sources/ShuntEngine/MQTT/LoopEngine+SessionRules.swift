@@ -1,7 +1,7 @@
 import MQTTCodec
 import ShuntCore
 
-/// The engine tells rules of sessions, wills and acknowledgements.
+/// The engine tells rules of sessions and acknowledgements, and publishes wills, which they see before.
 extension LoopEngine {
     /// Something happens to a session that outlives its connection.
     func tell(_ event: SessionEvent, _ session: MQTTSession) { tell(event, view(of: session)) }
@@ -33,6 +33,58 @@ extension LoopEngine {
     }
 
     // MARK: Wills
+
+    /// The delay of a session's will is over.
+    func publishWill(of session: MQTTSession) {
+        let will = session.will
+        session.will = nil
+        publish(will, of: session.identity, as: session.id)
+    }
+
+    /// Publishes a will, through rules like any other message, if its client may still send it.
+    /// - Parameters:
+    ///   - connection: the client's, while it is there.
+    ///   - subscriber: how the subscriptions name the client that it has kept.
+    func publish(
+        _ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none, as subscriber: ConnectionID = .none
+    ) {
+        guard let will else { return }
+        router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+    }
+
+    private func publish(_ will: Will, of identity: Client.Identity, _ connection: ConnectionID) {
+        let isDenied = will.topic.withUnsafeBytes { topic in
+            guard let permissions = router.permissions, !permissions.may(.publish, topic, group: nil) else { return false }
+            router.denied(.publish, topic, group: nil, permissions)
+            return true
+        }
+        guard !isDenied else { return }
+        output.figures.wills += 1
+        will.topic.withUnsafeBytes { topic in
+            will.payload.withUnsafeBytes { payload in
+                will.properties.withUnsafeBytes { properties in
+                    var message = MessageView(
+                        kind: .topic, topic: topic, key: nil, payload: payload, format: .none, id: router.makeID(), sender: .nobody)
+                    (message.qos, message.isRetained) = (will.qos, will.isRetained)
+                    if let properties = try? PublishProperties(properties) { message.take(properties) }
+                    if let hooks, hooks.wanted.contains(.will) {
+                        pass(message, of: peer(identity, connection), through: hooks)
+                    } else {
+                        publishForNobody(message)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes what no connected client waits for an answer of.
+    func publishForNobody(_ message: MessageView) {
+        guard message.topic.count <= limits.topic else { return }
+        let route = router.route(of: message.topic, last: .none)
+        guard !route.isNone else { return }
+        _ = router.publish(Publication(message), route, hooks)
+        if router.leavesMore { sendOthers() }
+    }
 
     /// A will's client, as rules see it: what only its connection knows has gone with that.
     func peer(_ identity: Client.Identity, _ connection: ConnectionID) -> Peer {

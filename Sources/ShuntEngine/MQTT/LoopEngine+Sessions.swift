@@ -56,12 +56,36 @@ extension LoopEngine {
     ///   - expiry: seconds; 0: the session ends with the connection.
     ///   - isAssigned: the worker has chosen the identifier. Nobody can take over a client of 3.1.1 that has one, as it was not told it.
     /// - Returns: whether an earlier session goes on.
-    /// - Throws: `limit.memory` where there are too many sessions.
+    /// - Throws: `limit.memory` where there are too many sessions; `rule.rejected` where a rule closes the client meanwhile.
     func begin(_ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID) throws(ShuntError) -> Bool {
         guard let identity = clients[connection.slot].identity else { return false }
         try checkOwner(of: greeting.clientID, identity, connection)
         try count(greeting, identity)
-        var session = takeOver(greeting.clientID, isClean: greeting.isClean)
+        entering = connection
+        defer { entering = .none }
+        let before = takeOver(greeting.clientID)
+        if let error = refusalByRule(of: connection) {
+            uncount(identity)
+            noteRefused(connection, error)
+            throw error
+        }
+        let isPresent = try begin(greeting, expiry: expiry, isAssigned: isAssigned, connection, identity, after: before)
+        guard let error = refusalByRule(of: connection) else { return isPresent }
+        giveBack(connection, identity, clientID: greeting.clientID, isNew: !isPresent)
+        noteRefused(connection, error)
+        throw error
+    }
+
+    /// - Parameter before: what another client of the same identifier has left.
+    private func begin(
+        _ greeting: Connect, expiry: UInt32, isAssigned: Bool, _ connection: ConnectionID, _ identity: Client.Identity, after before: MQTTSession?
+    ) throws(ShuntError) -> Bool {
+        var session = before
+        if greeting.isClean, let before {
+            end(before, why: .sessionEnded)
+            session = nil
+        }
+        if let session { sessions.returned(session) }
         let isPresent = session != nil
         var isNew = false
         if session == nil, expiry > 0 {
@@ -90,7 +114,6 @@ extension LoopEngine {
             uncount(session.identity)
         }
         (session.identity, session.client, session.version, session.expiry) = (identity, connection, greeting.version, expiry)
-        session.endsAt = .infinity
         clients[connection.slot].subscriptions = session.subscriptions
         list(connection)
         // It may have come back with other rights.
@@ -114,9 +137,9 @@ extension LoopEngine {
         throw ShuntError(.accessDenied, "the client identifier is in use by another user")
     }
 
-    /// Ends what another client of the same identifier has here (MQTT-3.1.4-3).
-    /// - Returns: the session that goes on.
-    private func takeOver(_ clientID: String, isClean: Bool) -> MQTTSession? {
+    /// Closes another client of the same identifier that is here (MQTT-3.1.4-3).
+    /// - Returns: the session that there is.
+    private func takeOver(_ clientID: String) -> MQTTSession? {
         var found = sessions.holder(of: clientID, loop, clients)
         let old: ConnectionID? =
             switch found {
@@ -133,12 +156,40 @@ extension LoopEngine {
             found = sessions.holder(of: clientID, loop, clients)
         }
         guard case .session(let session) = found else { return nil }
-        guard isClean else {
-            sessions.returned(session)
-            return session
+        return session
+    }
+
+    /// A client that has begun is not let in after all. A session that was there before it stays, as if the client had gone.
+    private func giveBack(_ connection: ConnectionID, _ identity: Client.Identity, clientID: String, isNew: Bool) {
+        listLeaving(connection, identity.session)
+        clients[connection.slot].isAdmitted = false
+        identity.will = nil
+        guard let session = identity.session else {
+            sessions.remove(clientID, connection)
+            return uncount(identity)
         }
-        end(session, why: .sessionEnded)
-        return nil
+        away(session, connection)
+        if isNew || session.expiry == 0 { end(session, why: .sessionEnded) }
+    }
+
+    /// The client of a lasting session goes away.
+    /// - Returns: seconds until its will is published.
+    @discardableResult
+    private func away(_ session: MQTTSession, _ connection: ConnectionID) -> UInt32 {
+        let slot = connection.slot
+        (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
+        (session.client, session.awaySince) = (.none, now)
+        session.window.disconnected()
+        session.incomingAliases = IncomingAliases()
+        session.outgoingAliases = OutgoingAliases(limit: 0)
+        // The identity stays with the session; the connection needs no name any longer.
+        clients[slot].identity?.session = nil
+        session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
+        let delay = min(session.will?.delay ?? 0, session.expiry)
+        if delay > 0 { session.willAt = now + Double(delay) }
+        sessions.left(session)
+        setPressure(.absent, of: session)
+        return delay
     }
 
     private func newSession(_ greeting: Connect, expiry: UInt32, _ identity: Client.Identity) throws(ShuntError) -> MQTTSession {
@@ -193,25 +244,12 @@ extension LoopEngine {
             publish(will, of: identity, connection)
             return
         }
-        (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
-        (session.client, session.awaySince) = (.none, now)
-        session.window.disconnected()
-        session.incomingAliases = IncomingAliases()
-        session.outgoingAliases = OutgoingAliases(limit: 0)
-        identity.session = nil
-        // The identity stays with the session; the connection needs no name any longer.
-        session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
-        sessions.left(session)
-        setPressure(.absent, of: session)
+        let delay = away(session, connection)
         if session.expiry == 0 { return end(session, why: .sessionEnded, afterwards: tellLeft) }
         tellLeft()
-        guard let will = session.will else { return }
-        if will.delay > 0, session.expiry > 0 {
-            sessions.wills.insert(session.id, at: now + Double(min(will.delay, session.expiry)))
-        } else {
-            session.will = nil
-            publish(will, of: session.identity, connection, as: session.id)
-        }
+        guard delay == 0, let will = session.will else { return }
+        session.will = nil
+        publish(will, of: session.identity, connection, as: session.id)
     }
 
     /// Ends a lasting session whose client is away. What rules send then goes to others.
@@ -306,17 +344,10 @@ extension LoopEngine {
         message.qos = max(message.qos, .atLeastOnce)
         let route = router.route(of: message.topic, last: .none)
         guard !route.isNone else { return }
-        router.deliver(message, route, toGroups: groups)
+        router.deliver(message, route, toGroups: groups, isDead: held.isDead(number))
     }
 
     // MARK: Time
-
-    /// The delay of a session's will is over.
-    func publishWill(of session: MQTTSession) {
-        let will = session.will
-        session.will = nil
-        publish(will, of: session.identity, as: session.id)
-    }
 
     /// Called with each tick: what expires is forgotten.
     func tickSessions() {
@@ -326,53 +357,6 @@ extension LoopEngine {
         if memoryInUse < limits.mqtt.memory / 2 { hoarders = [] }
         (output.figures.retained, output.figures.retainedBytes) = (router.retained.count, router.retained.bytes)
         lookAtCongested()
-        for client in misled { close(client, .slowConsumer) }
-        misled = []
-    }
-
-    /// Publishes a will, through rules like any other message, if its client may still send it.
-    /// - Parameters:
-    ///   - connection: the client's, while it is there.
-    ///   - subscriber: how the subscriptions name the client that it has kept.
-    private func publish(
-        _ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none, as subscriber: ConnectionID = .none
-    ) {
-        guard let will else { return }
-        router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
-    }
-
-    private func publish(_ will: Will, of identity: Client.Identity, _ connection: ConnectionID) {
-        let isDenied = will.topic.withUnsafeBytes { topic in
-            guard let permissions = router.permissions, !permissions.may(.publish, topic, group: nil) else { return false }
-            router.denied(.publish, topic, group: nil, permissions)
-            return true
-        }
-        guard !isDenied else { return }
-        output.figures.wills += 1
-        will.topic.withUnsafeBytes { topic in
-            will.payload.withUnsafeBytes { payload in
-                will.properties.withUnsafeBytes { properties in
-                    var message = MessageView(
-                        kind: .topic, topic: topic, key: nil, payload: payload, format: .none, id: router.makeID(), sender: .nobody)
-                    (message.qos, message.isRetained) = (will.qos, will.isRetained)
-                    if let properties = try? PublishProperties(properties) { message.take(properties) }
-                    if let hooks, hooks.wanted.contains(.will) {
-                        pass(message, of: peer(identity, connection), through: hooks)
-                    } else {
-                        publishForNobody(message)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Publishes what no connected client waits for an answer of.
-    func publishForNobody(_ message: MessageView) {
-        guard message.topic.count <= limits.topic else { return }
-        let route = router.route(of: message.topic, last: .none)
-        guard !route.isNone else { return }
-        _ = router.publish(Publication(message), route, hooks)
-        if router.leavesMore { sendOthers() }
     }
 
     // MARK: Silence

@@ -195,7 +195,6 @@ struct MQTTFront {
             case .clientKicked: "an operator has closed this client"
             case .ruleRejected: engine.closeTexts[client] ?? ""
             case .frameTooLarge: "the answer to a request is larger than the client takes"
-            case .slowConsumer: "the client reads too slowly: a message that named a topic alias was dropped"
             default: ""
             }
         answer(why) { properties in

@@ -17,6 +17,8 @@ final class MQTTSession {
     var expiry: UInt32
     /// When it ends, in seconds since 1970, if the client stays away.
     var endsAt = Double.infinity
+    /// When its will is published, in seconds since 1970, if the client stays away.
+    var willAt = Double.infinity
     /// Since when its client is away, in seconds since 1970.
     var awaySince = 0.0
     /// Subscriptions, while the client is away.

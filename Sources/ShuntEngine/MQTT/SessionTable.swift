@@ -15,10 +15,10 @@ struct SessionTable {
     private var free: ContiguousArray<UInt32> = []
     /// Slots of connections, and of lasting sessions with the highest bit set, by client identifier.
     private var holders = ByteTable()
-    /// When sessions whose client is away end; some entries no longer count.
+    /// When sessions whose client is away end, and when wills are published whose delay has passed. An entry counts while the session still has
+    /// that time: its client may have come back, and gone again.
     private var ends = Deadlines<ConnectionID>()
-    /// Wills that wait for their delay to pass.
-    var wills = Deadlines<ConnectionID>()
+    private(set) var wills = Deadlines<ConnectionID>()
     /// Lasting sessions, and those of them whose client is away.
     private(set) var count = 0
     private(set) var absent = 0
@@ -106,39 +106,55 @@ struct SessionTable {
         count -= 1
     }
 
-    /// A lasting session's client has gone. `endsAt` is set.
+    /// A lasting session's client has gone. `endsAt` and `willAt` are set.
     mutating func left(_ session: MQTTSession) {
         absent += 1
-        guard session.endsAt < .infinity else { return }
-        if ends.count > 64 + absent * 2 {
-            ends.keep { [lasting] at, id in
-                guard let session = lasting[id.sessionSlot], session.id == id else { return false }
-                return !session.isConnected && session.endsAt == at
-            }
-        }
-        ends.insert(session.id, at: session.endsAt)
+        insert(session, at: \.endsAt, into: \.ends)
+        insert(session, at: \.willAt, into: \.wills)
     }
 
-    mutating func returned(_ session: MQTTSession) { absent -= 1 }
+    /// The client has come back.
+    mutating func returned(_ session: MQTTSession) {
+        absent -= 1
+        (session.endsAt, session.willAt) = (.infinity, .infinity)
+    }
+
+    private mutating func insert(
+        _ session: MQTTSession, at time: KeyPath<MQTTSession, Double>, into deadlines: WritableKeyPath<Self, Deadlines<ConnectionID>>
+    ) {
+        guard session[keyPath: time] < .infinity else { return }
+        if self[keyPath: deadlines].count > 64 + absent * 2 {
+            self[keyPath: deadlines].keep { [lasting] at, id in
+                guard let session = lasting[id.sessionSlot], session.id == id else { return false }
+                return session[keyPath: time] == at
+            }
+        }
+        self[keyPath: deadlines].insert(session.id, at: session[keyPath: time])
+    }
+
+    /// The session of the first entry that counts, if its time has come.
+    private mutating func pop(
+        until now: Double, at time: KeyPath<MQTTSession, Double>, from deadlines: WritableKeyPath<Self, Deadlines<ConnectionID>>
+    ) -> MQTTSession? {
+        while let first = self[keyPath: deadlines].first, first.at <= now {
+            _ = self[keyPath: deadlines].popFirst()
+            if let session = self[first.element], session[keyPath: time] == first.at { return session }
+        }
+        return nil
+    }
 
     /// When the next session ends, or the next will's delay is over; a time may be one that no longer counts.
     var nextTime: Double { min(ends.first?.at ?? .infinity, wills.first?.at ?? .infinity) }
 
     /// The next session whose will is to be published, as its client has not come back in time.
-    mutating func popWill(now: Double) -> MQTTSession? {
-        while let id = wills.popDue(now: now) { if let session = self[id], !session.isConnected, session.will != nil { return session } }
-        return nil
-    }
+    mutating func popWill(now: Double) -> MQTTSession? { pop(until: now, at: \.willAt, from: \.wills) }
 
     /// The next session whose client has stayed away for too long.
-    mutating func popEnded(now: Double) -> MQTTSession? {
-        while let id = ends.popDue(now: now) { if let session = self[id], !session.isConnected, session.endsAt <= now { return session } }
-        return nil
-    }
+    mutating func popEnded(now: Double) -> MQTTSession? { pop(until: now, at: \.endsAt, from: \.ends) }
 
     /// The session that would end first; one that never ends, where all others are connected.
     mutating func popFirstToEnd() -> MQTTSession? {
-        while let id = ends.popFirst() { if let session = self[id], !session.isConnected { return session } }
+        if let first = pop(until: .infinity, at: \.endsAt, from: \.ends) { return first }
         guard absent > 0 else { return nil }
         return lasting.lazy.compactMap { $0 }.first { !$0.isConnected }
     }

@@ -58,9 +58,11 @@ struct OutgoingAliases {
     }
 
     /// How a topic goes out next. Nothing changes before it has gone: see `took`.
-    func use(of topic: Bytes) -> Use {
+    /// - Parameter mayTell: a topic may get a number.
+    func use(of topic: Bytes, mayTell: Bool) -> Use {
         guard limit > 0 else { return .none }
         if let place = named.firstIndex(where: { $0.topic.elementsEqual(topic) }) { return .known(UInt16(place + 1)) }
+        guard mayTell else { return .none }
         if named.count < limit { return .first(UInt16(named.count + 1)) }
         guard candidate.elementsEqual(topic) else { return .none }
         let age = { (named: Named) in clock &- named.usedAt }

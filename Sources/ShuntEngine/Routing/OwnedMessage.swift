@@ -25,8 +25,9 @@ struct OwnedMessage {
     var origin: MessageOrigin?
     /// Who wants to know whether it reaches anybody (`MessageFates`).
     var fate: UInt32?
-    /// The sender is a member of the chat: all other members get the message, and the sender does not.
-    var isMembers = false
+    /// The sender's place in the chat, where it is a member: all other members get the message, and the sender does not, whatever its connection
+    /// is by then.
+    var place: ChatPlace?
 
     init(_ routed: RoutedMessage, of sender: ConnectionID = .nobody) {
         self.sender = sender

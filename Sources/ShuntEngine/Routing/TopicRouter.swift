@@ -49,7 +49,7 @@ public final class TopicRouter {
     /// The kind and the topic that it came with, and all of it where something of it goes out later.
     var came: (kind: MessageKind, topic: Bytes) = (.topic, .none)
     var origin: MessageOrigin?
-    /// It is a dead letter.
+    /// It is a dead letter. What is delivered without `beginMessage` says so itself.
     var isDead = false
     /// What a client was denied last, and by what.
     private(set) var deniedExample = ""
@@ -187,7 +187,8 @@ public final class TopicRouter {
     func publish(
         _ publication: Publication, _ route: RouteReference, _ hooks: (any RuleHooks)?, after relayed: Relayed, _ answer: RuleAnswer
     ) -> PublishOutcome {
-        switch relayed {
+        if case .notAsked = answer { isDead = false }
+        return switch relayed {
         case .all: .delivered(recipients.count)
         case .before(let place): conclude(.delivered(deliver(publication, from: place)), publication, isNew: true, isAsked: answer == .passes)
         case .none: publish(publication, route, hooks, answer)
@@ -209,7 +210,10 @@ public final class TopicRouter {
     ) -> PublishOutcome {
         count(publication.message, as: publication.stretch, route)
         let rules = index.rules(of: route)
-        guard !rules.isEmpty, hooks != nil else { return conclude(.delivered(deliver(publication, route)), publication, isNew: true) }
+        guard !rules.isEmpty, hooks != nil else {
+            isDead = false
+            return conclude(.delivered(deliver(publication, route)), publication, isNew: true)
+        }
         // Bound to no name, which would count them once more for each message.
         return publish(publication, route, rules, hooks.unsafelyUnwrapped, answer)
     }
@@ -287,10 +291,10 @@ public final class TopicRouter {
     ///   - sender: who does not get it where it wants none of its own messages, as subscriptions name it.
     ///   - rights: what may be sent; nil: everything.
     func publish(by sender: ConnectionID, _ rights: (any Permissions)?, _ body: () -> Void) {
-        let before = (permissions, publisher, index.blocker)
-        (permissions, publisher) = (rights, sender)
+        let before = (permissions, publisher, index.blocker, isDead)
+        (permissions, publisher, isDead) = (rights, sender, false)
         body()
-        (permissions, publisher, index.blocker) = before
+        (permissions, publisher, index.blocker, isDead) = before
     }
 
     /// - Parameter isNew: no rules have seen the message, or all have let it pass.
@@ -349,6 +353,7 @@ public final class TopicRouter {
 
     /// Hands a message to clients that nobody has to choose: devices, members of a chat.
     func deliver(_ message: MessageView, to chosen: [Recipient]) {
+        isDead = false
         recipients.removeAll(keepingCapacity: true)
         recipients.append(contentsOf: chosen)
         _ = relay(Publication(message))
@@ -357,12 +362,13 @@ public final class TopicRouter {
     func deliver(_ message: MessageView, to recipient: Recipient) { deliver(message, to: [recipient]) }
 
     /// A message that a member of these groups had, who has left, goes to another member.
-    func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>) {
+    func deliver(_ message: MessageView, _ route: RouteReference, toGroups names: Set<String>, isDead: Bool) {
+        self.isDead = isDead
         chosenGroups = names
         defer { chosenGroups = nil }
         if asksGroups { choose(message, route, groups: names) } else { index.select(route, key: message.key, groups: names, into: &recipients) }
         counters.countRecipients(route, recipients.count)
-        _ = conclude(.delivered(relay(Publication(message))), Publication(message), isNew: true)
+        _ = conclude(.delivered(relay(Publication(message))), Publication(message), isNew: true, isAsked: true)
     }
 
     /// Hands the bytes that there are to those who have been selected.
@@ -429,7 +435,7 @@ public final class TopicRouter {
         guard qos > .atMostOnce || isRetained || terms.asksSession else { return (terms.form, .none) }
         let form = qos > .atMostOnce ? terms.form.numbered : terms.form
         // 3.1.1 has no place for the expiry, which the session has to know, and for properties, which a client may want that comes back with 5.0.
-        let handOver = HandOver(qos: qos, isRetained: isRetained, isShared: terms.isShared)
+        let handOver = HandOver(qos: qos, isRetained: isRetained, isShared: terms.isShared, isDead: isDead)
         guard qos > .atMostOnce, message.expiry != MessageView.noExpiry || isLasting && !message.properties.isEmpty else { return (form, handOver) }
         return (.mqtt5Numbered, handOver)
     }

@@ -68,6 +68,27 @@ struct LoopChatTests {
         #expect(back.chatter() == ["200", "SESSION are you there?"])
     }
 
+    @Test("What a member says and a rule delays is not for it, also after it has come back", arguments: [1, 2], ["ada", ""])
+    func delayed(loops: Int, uid: String) {
+        let rules = ScriptedRules()
+        rules.wanted = .chat
+        let worker = SimulatedWorker(loops: loops, hooks: rules)
+        let (bob, ada) = (worker.connect(), worker.connect(loop: loops - 1))
+        if !uid.isEmpty { _ = ada.register(uid) }
+        for member in [bob, ada] { member.chat("room", .create) }
+        rules.chat = .send([.init(topic: "room", text: "late", kind: .chat, delay: 3)])
+        ada.chat("room", .session, "now")
+        worker.disconnect(ada.id)
+        let back = worker.connect(loop: loops - 1)
+        if !uid.isEmpty { _ = back.register(uid) }
+        back.chat("room", .create)
+        _ = (bob.chatter(), back.chatter())
+        worker.now += 4
+        worker.tick()
+        #expect(bob.chatter() == ["SESSION late"])
+        #expect(back.chatter() == [])
+    }
+
     @Test(
         "A frame that is none of a chat's is refused",
         arguments: [

@@ -177,6 +177,26 @@ struct MessageOriginTests {
         #expect(Set(rules.takeUndelivered().suffix(3)) == ["topic t made: no subscriber", "topic t other: no subscriber", "topic t made: no device"])
     }
 
+    @Test(
+        "A message that a rule has failed on, and that a full queue drops, is one dead letter; the next, which no rule sees, is its own",
+        arguments: [1, 2])
+    func failedAndDropped(loops: Int) {
+        let (worker, dead) = start(loops: loops) { ($0.mqtt.queueMessages, $0.mqtt.queueFull) = (1, .dropOldest) }
+        // At home on each loop.
+        for name in ["a", "b", "c", "d"] {
+            let absent = SimulatedMQTTClient.v5(worker, name, isClean: false) { $0.properties.sessionExpiry = 100 }
+            for filter in name == "a" ? ["u", "plain"] : ["u"] { _ = absent.subscribe(filter, qos: .atLeastOnce) }
+            absent.vanish()
+        }
+        let producer = SimulatedMQTTClient(worker, "producer")
+        rules.script["t"] = [.init(topic: "u")]
+        rules.failing = { worker.engines[Int(producer.id.loop)].failed("redact", .ruleTime, on: $0) }
+        for _ in 0..<3 { producer.publish("t", "x", qos: .atLeastOnce) }
+        #expect(letters(dead) == (0..<3).map { _ in "topic t x: rule.time" })
+        for number in 0..<3 { producer.publish("plain", "\(number)", qos: .atLeastOnce) }
+        #expect(letters(dead) == (0..<2).map { "topic plain \($0): queue full" })
+    }
+
     @Test("What has been told of one message is not told of the next, which no rule has seen")
     func forgotten() {
         let (worker, dead) = start()

@@ -137,6 +137,35 @@ struct OwnMessageTests {
         #expect(texts(consumer) == ["t own", "t late"])
     }
 
+    @Test("What rules delay does not come back to a client that wants none of its own, also after it has come back itself (MQTT-3.8.3-3)")
+    func delayedNoLocal() {
+        rules.wanted = .will
+        let worker = SimulatedWorker(hooks: rules)
+        let watcher = SimulatedMQTTClient(worker, "watcher")
+        _ = watcher.subscribe("#")
+        func connect() -> SimulatedMQTTClient {
+            .v5(worker, "c", isClean: false) {
+                $0.properties.sessionExpiry = 100
+                $0.will = Connect.Will(topic: "w", payload: Array("gone".utf8))
+            }
+        }
+        let first = connect()
+        var filter = Subscribe.Filter("#", .atLeastOnce)
+        filter.isNoLocal = true
+        _ = first.subscribe([filter])
+        rules.script["t"] = [.init(topic: "t", text: "late", delay: 2)]
+        rules.will = .send
+        rules.onTold = { [rules] in if $0.hasPrefix("will") { rules.sends = [.init(topic: "v", text: "late", delay: 2)] } }
+        first.publish("t", "x", qos: .atLeastOnce)
+        first.vanish()
+        let second = connect()
+        rules.script["t"] = nil
+        worker.now += 3
+        worker.tick()
+        #expect(watcher.messages().sorted() == ["t: late", "v: late"])
+        #expect(second.messages() == [])
+    }
+
     @Test("Rules that delay each other's message end at limits.hops")
     func circle() {
         let worker = SimulatedWorker(hooks: rules)

@@ -9,6 +9,8 @@ final class ScriptedRules: RuleHooks {
         var rule: UInt8 = 0
         var kind = MessageKind.topic
         var filter = ""
+        /// Seconds after which it goes out.
+        var delay: Double?
     }
 
     enum Decision {
@@ -133,10 +135,13 @@ final class ScriptedRules: RuleHooks {
             if message.topic != nil { changes.insert(.topic) }
             if message.text != nil { changes.insert(.payload) }
             if message.kind != original.kind { changes.insert(.kind) }
-            return RoutedMessage(
+            if message.delay != nil { changes.insert(.delayed) }
+            var routed = RoutedMessage(
                 kind: message.kind, changes: changes, topic: message.topic.map(hold) ?? original.topic, key: original.key,
                 payload: message.text.map(hold) ?? original.payload, format: original.format,
                 compression: message.text == nil ? original.compression : .none, filter: hold(message.filter), rule: message.rule)
+            routed.delay = UInt32((message.delay ?? 0) * 1000)
+            return routed
         }
         return made.withUnsafeBufferPointer { $0 }
     }

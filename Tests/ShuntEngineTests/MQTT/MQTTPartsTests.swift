@@ -64,9 +64,9 @@ struct MQTTPartsTests {
     @Test("Aliases go to the topics that come most, and there are never more than the client takes")
     func aliases() {
         var aliases = OutgoingAliases(limit: 2)
-        func use(_ topic: String) -> OutgoingAliases.Use {
+        func use(_ topic: String, mayTell: Bool = true) -> OutgoingAliases.Use {
             Array(topic.utf8).withUnsafeBytes {
-                let use = aliases.use(of: $0)
+                let use = aliases.use(of: $0, mayTell: mayTell)
                 aliases.took(use, $0)
                 return use
             }
@@ -79,6 +79,8 @@ struct MQTTPartsTests {
         #expect(use("b") == .known(2))
         #expect(use("c") == .first(1))
         #expect(use("c") == .known(1))
+        // Where none may be told, those that are known stay.
+        #expect(["d", "d", "c"].map { use($0, mayTell: false) } == [.none, .none, .known(1)])
         aliases.forget()
         #expect(use("b") == .first(1))
     }

@@ -55,6 +55,62 @@ struct MQTTSessionBoundsTests {
         #expect(long.closed == nil)
     }
 
+    @Test("The session that would end first is the one by what its client has said last")
+    func firstToEnd() {
+        let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(sessions: 2)))
+        func connect(_ name: String, _ expiry: UInt32) -> SimulatedMQTTClient {
+            SimulatedMQTTClient.v5(worker, name, isClean: false) { $0.properties.sessionExpiry = expiry }
+        }
+        for (name, expiry) in [("a", 20), ("a", 10_000), ("b", 60)] as [(String, UInt32)] { connect(name, expiry).vanish() }
+        _ = connect("c", 100)
+        var kept: [String] = []
+        worker.engines[0].sessions.forEach { kept.append($0.clientID) }
+        #expect(Set(kept) == ["a", "c"])
+    }
+
+    // MARK: Delayed wills
+
+    private func mortal(_ worker: SimulatedWorker, delay: UInt32) -> SimulatedMQTTClient {
+        .v5(worker, "mortal", isClean: false) {
+            var will = Connect.Will(topic: "w", payload: Array("gone".utf8))
+            will.properties.willDelay = delay
+            $0.will = will
+            $0.properties.sessionExpiry = 100
+        }
+    }
+
+    @Test("A will's delay begins when its client goes for the last time (MQTT-3.1.3-9)")
+    func delayAnew() {
+        let worker = SimulatedWorker()
+        let watcher = SimulatedMQTTClient(worker, "watcher")
+        _ = watcher.subscribe("w")
+        func wait(_ seconds: Double) {
+            worker.now += seconds
+            worker.tick()
+        }
+        mortal(worker, delay: 4).vanish()
+        wait(2)
+        let back = mortal(worker, delay: 4)
+        wait(1.2)
+        back.vanish()
+        for _ in 0..<3 { wait(1.2) }
+        #expect(watcher.messages() == [])
+        wait(0.6)
+        #expect(watcher.messages() == ["w: gone"])
+        wait(100)
+        #expect(watcher.messages() == [])
+    }
+
+    @Test("A client that comes and goes leaves no delays behind without bound")
+    func flapping() {
+        let worker = SimulatedWorker()
+        for _ in 0..<1000 {
+            mortal(worker, delay: 50).vanish()
+            worker.now += 0.01
+        }
+        #expect(worker.engines[0].sessions.wills.count < 100)
+    }
+
     @Test("Where the memory is full, those that hold most of it give way: a client that keeps up gets all")
     func hoarders() {
         let worker = SimulatedWorker(limits: RoutingLimits(mqtt: MQTTLimits(queueMessages: 1000, queueBytes: 1 << 20, memory: 40_000)))

@@ -100,6 +100,45 @@ struct MQTTSessionRulesTests {
         #expect(stays.messages().count == (expiry == nil ? 4 : 8))
     }
 
+    @Test(
+        "A client that a rule closes before its CONNACK is refused: it has no session, and one that was there is kept",
+        arguments: ["created", "taken_over", "resumed", "ended"], [MQTTVersion.v3_1_1, .v5])
+    func closedWhileEntering(event: String, version: MQTTVersion) {
+        rules.wanted = .session
+        let worker = SimulatedWorker(hooks: rules)
+        let engine = worker.engines[0]
+        let consumer = SimulatedMQTTClient(worker, "consumer")
+        _ = consumer.subscribe("w")
+        func greeting(isClean: Bool) -> Connect {
+            var greeting = Connect(version: version, clientID: "c", isClean: isClean)
+            greeting.properties.sessionExpiry = version == .v5 ? 100 : nil
+            greeting.will = Connect.Will(topic: "w", payload: Array("gone".utf8))
+            return greeting
+        }
+        if event != "created" {
+            let before = SimulatedMQTTClient(worker, greeting: greeting(isClean: false))
+            _ = before.subscribe("a", qos: .atLeastOnce)
+            if event != "taken_over" { before.vanish() }
+        }
+        _ = consumer.received()
+        let client = SimulatedMQTTClient(worker, greeting: nil, version: version)
+        rules.onTold = { if $0 == "\(event) c" { engine.close(client.id, why: "not now", by: "first") } }
+        client.send(greeting(isClean: event == "ended").encoded())
+        rules.onTold = nil
+        let packets = client.received()
+        #expect(packets.map { PacketType(rawValue: $0[0] >> 4) } == [.connectAcknowledgement])
+        #expect(packets.first?[3] == (version == .v5 ? ReasonCode.notAuthorized.rawValue : 5))
+        #expect(client.closed == .ruleRejected)
+        worker.disconnect(client.id)
+        #expect(consumer.messages() == (event == "taken_over" ? ["w: gone"] : []))
+        let isKept = event == "taken_over" || event == "resumed"
+        #expect((engine.sessions.count, engine.sessions.absent) == (isKept ? (1, 1) : (0, 0)))
+        #expect(engine.output.figures.mqttClients == 1)
+        let again = SimulatedMQTTClient(worker, greeting: nil, version: version)
+        again.send(greeting(isClean: false).encoded())
+        #expect(again.connected()?.hasSession == isKept)
+    }
+
     // MARK: wills
 
     private func mortal(_ worker: SimulatedWorker, delay: UInt32? = nil) -> SimulatedMQTTClient {
