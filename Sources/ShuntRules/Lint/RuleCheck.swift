@@ -79,6 +79,7 @@ public struct RuleCheck {
         let loading = Loading(plugin, limits)
         let meant = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.globalsSetOutside) }
         let added = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.libraryMembersSet) }
+        let metamethods = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.metamethods) }
         let hasSettings = loading.definition.map { $0.schema != nil } ?? true
         var told: Set<String> = []
         for index in files.indices {
@@ -89,7 +90,7 @@ public struct RuleCheck {
             file.checkFilters()
             file.checkRequires(Set(plugin.sources.map(\.path)))
             let isRule = index == 0 && file.path.hasSuffix("/rule.lua")
-            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()), added: added)
+            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()), added: added, metamethods: metamethods)
             shapes.run()
             file = shapes.file
             if isRule {
@@ -277,6 +278,25 @@ extension LuaTree {
         var names: Set<String> = []
         var walker = LintWalker()
         walker.statement = { one, _ in
+extension LuaTree {
+    /// What the file may give metatables: names, texts and keys such as `__lt`.
+    fileprivate var metamethods: Set<String> {
+        var names: Set<String> = []
+        func add(_ name: String) { if name.hasPrefix("__") { names.insert(name) } }
+        var walker = LintWalker()
+        walker.expression = { one, _ in
+            switch one.kind {
+            case .text(let text): add(text)
+            case .table(let fields): for case .name(let name) in fields.map(\.key) { add(name) }
+            case .suffixed(_, let suffixes): for case .field(let name) in suffixes.map(\.kind) { add(name) }
+            default: break
+            }
+        }
+        walker.walk(body)
+        return names
+    }
+}
+
             for target in one.targets {
                 guard let (library, _, suffixes) = target.ofGlobal, suffixes.count == 1, case .field(let name) = suffixes[0].kind else { continue }
                 names.insert("\(library).\(name)")
