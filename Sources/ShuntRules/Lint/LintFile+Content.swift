@@ -72,7 +72,12 @@ private struct ContentReader {
     let message: LuaVariable
     let file: LuaAssignments
 
-    /// Functions whose results say little of what they are given: a length, a type, a hash, yes or no.
+    /// Functions whose results tell what they are given: the value itself, another form of it, or a part. Others look something up, or count.
+    private static let telling: Set<String> = [
+        "tostring", "tonumber", "assert", "rawget", "string", "table", "math", "utf8", "json", "msgpack", "cbor", "base64", "re", "time", "log",
+        "print",
+    ]
+    /// Of these, the functions whose results say little: a length, a type, yes or no.
     private static let hiding: Set<String> = [
         "type", "match", "select", "next", "pcall", "xpcall", "rawlen", "rawequal", "re.test", "math.type", "utf8.len", "string.len", "string.find",
         "string.byte",
@@ -111,7 +116,7 @@ private struct ContentReader {
             for suffix in suffixes {
                 switch suffix.kind {
                 case .field(let field): path += "." + field
-                case .call(let arguments): return Self.hiding.contains(path) || name == "hash" ? [] : arguments.flatMap(contents)
+                case .call(let arguments): return Self.telling.contains(name) && !Self.hiding.contains(path) ? arguments.flatMap(contents) : []
                 case .index, .method: return []
                 }
             }
@@ -128,6 +133,7 @@ private struct ContentReader {
 
     /// Whether it is `msg.payload`, or what `msg:json()` gives, or a field of that; also through a local that holds all of it.
     private func isContent(_ value: LuaExpression) -> Bool {
+        for case .method(let name, _) in path.map(\.kind) where Self.hidingMethods.contains(name) { return false }
         guard let (root, path) = file.chain(of: value), root === message else { return false }
         switch path.first?.kind {
         case .field("payload"): return path.count == 1

@@ -18,7 +18,9 @@ struct RuleCheckContentTests {
             "local body = msg.payload log.info(body)", "local order = msg:json() log.info('x', { order = order })",
             "log.info(msg:json().id)", "log.info('id ' .. tostring((msg:json() or {}).id))", "log.info(('got %s'):format(msg.payload))",
             "log.info(string.format('got %s', msg.payload))", "log.info(msg.key or msg.payload)", "log.info(json.encode(msg:json()))",
-            "local info = log.info info(msg.payload)", "log.info(msg:cbor())",
+            "local info = log.info info(msg.payload)", "log.info(msg:cbor())", "log.info(base64.encode(msg.payload))",
+            "log.info((re.replace(msg.payload, 'a', 'b')))", "log.info(table.concat({ msg.payload }, ','))", "log.info(msg:json().name:upper())",
+            "log.info('n', { n = math.floor(msg:json().n) })",
         ])
     func payloads(body: String) throws {
         #expect(try lintDetails(Self.rule(body)).map(\.kind) == [.payload])
@@ -31,6 +33,10 @@ struct RuleCheckContentTests {
             "log.info(type(msg:json()))", "log.info(hash.sha256(msg.payload))", "log.info(msg.payload:find('x') or 0)",
             "log.info(tostring(re.test(msg.payload, 'x')))", "local order = msg:json() log.info(order.id)",
             "log.info(msg.payload and 'some' or 'none')", "log.info(#msg.payload > 10 and 'long' or 'short')", "log.info(msg.topic)",
+            "log.info('n', { n = kv.incr('sku:' .. msg:json().sku) })", "log.info('n', { n = shared.incr(msg.payload) })",
+            "log.info('x', { known = kv.get('s' .. msg:json().id) ~= nil })", "log.info(tostring(kv.get(msg:json().id)))",
+            "log.info('s', { size = msg:json().name:len() })", "log.info('x', { at = msg:json().name:find('x') or 0 })",
+            "log.info(select(2, msg:json()) or 'fine')", "log.info('x', { h = hash.crc32(msg.payload) })",
         ])
     func littleOfPayloads(body: String) throws {
         #expect(try lintDetails(Self.rule(body)) == [])
