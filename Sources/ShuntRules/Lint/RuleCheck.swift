@@ -100,8 +100,8 @@ public struct RuleCheck {
                 file.checkReturn()
                 file.checkRule(outline)
                 file.checkContent(outline)
-                rules.append(
-                    Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: RuleEffects(outline, file.tree), file: file))
+                let effects = RuleEffects(outline, file.tree, others: files.dropFirst().filter { !$0.isTest }.map(\.tree))
+                rules.append(Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: effects, file: file))
             }
             found += file.told()
         }
@@ -192,8 +192,10 @@ public struct RuleCheck {
             found += file.told()
             guard !upper.isShadow else { continue }
             isRenamed = isRenamed || upper.effects.renames
+            var between = [upper]
             for lower in ordered[(index + 1)...] {
-                found += Self.overlaps(upper, lower)
+                found += Self.overlaps(upper, lower, between)
+                if !lower.isShadow { between.append(lower) }
                 if lower.effects.guards, !lower.isShadow { found += Self.unguarded(upper, lower) }
             }
             for (place, other) in ordered.enumerated() where place != index && other.effects.guards && !other.isShadow {
@@ -203,11 +205,15 @@ public struct RuleCheck {
         return found
     }
 
-    private static func overlaps(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
+    /// - Parameter between: the upper rule, and those between the two: what they change, the lower rule may keep back.
+    private static func overlaps(_ upper: Rule, _ lower: Rule, _ between: [Rule]) -> [RuleFinding] {
         var found: [RuleFinding] = []
+        let (renames, changes) = (between.contains { $0.effects.renames }, between.contains { $0.effects.changes })
         for drop in lower.effects.drops {
             let other = upper.effects.drops.first { other in
                 guard other.hook == drop.hook, other.condition == drop.condition else { return false }
+                if changes, other.condition != nil { return false }
+                if renames, other.filter != nil { return false }
                 guard let one = other.filter, let two = drop.filter else { return true }
                 return LintFilters.meet(one, two)
             }
@@ -273,12 +279,6 @@ extension LuaTree {
 }
 
 extension LuaTree {
-    /// What the file adds to the libraries, as `table.contains`.
-    fileprivate var libraryMembersSet: Set<String> {
-        var names: Set<String> = []
-        var walker = LintWalker()
-        walker.statement = { one, _ in
-extension LuaTree {
     /// What the file may give metatables: names, texts and keys such as `__lt`.
     fileprivate var metamethods: Set<String> {
         var names: Set<String> = []
@@ -297,6 +297,12 @@ extension LuaTree {
     }
 }
 
+extension LuaTree {
+    /// What the file adds to the libraries, as `table.contains`.
+    fileprivate var libraryMembersSet: Set<String> {
+        var names: Set<String> = []
+        var walker = LintWalker()
+        walker.statement = { one, _ in
             for target in one.targets {
                 guard let (library, _, suffixes) = target.ofGlobal, suffixes.count == 1, case .field(let name) = suffixes[0].kind else { continue }
                 names.insert("\(library).\(name)")
