@@ -27,7 +27,10 @@ public struct RuleCheck {
         let file: LintFile
 
         /// Nothing of what it decides is applied.
-        var isShadow: Bool { if case .text("shadow")? = outline.value("mode")?.kind { true } else { false } }
+        var isShadow: Bool { mode == "shadow" }
+        /// What it decides is applied for some clients.
+        var isCanary: Bool { mode == "canary" }
+        private var mode: String? { if case .text(let mode)? = outline.value("mode")?.kind { mode } else { nil } }
     }
 
     public var errors: Int { findings.count { $0.severity == .error } }
@@ -194,7 +197,7 @@ public struct RuleCheck {
             isRenamed = isRenamed || upper.effects.renames
             var between = [upper]
             for lower in ordered[(index + 1)...] {
-                found += Self.overlaps(upper, lower, between)
+                if !upper.isCanary { found += Self.overlaps(upper, lower, between) }
                 if !lower.isShadow { between.append(lower) }
                 if lower.effects.guards, !lower.isShadow { found += Self.unguarded(upper, lower) }
             }

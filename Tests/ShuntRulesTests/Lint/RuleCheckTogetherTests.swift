@@ -102,6 +102,7 @@ struct RuleCheckTogetherTests {
         let (dropping, sending) = (Self.hook("return route.drop()"), Self.hook("ctx:emit(msg)"))
         #expect(try together(dropping, dropping).map(\.kind) == [.overlap])
         #expect(try together(shadow(dropping), dropping) == [])
+        #expect(try together(shadow(dropping).replacing("shadow", with: "canary"), dropping) == [], "it keeps back some of them")
         #expect(try together(sending, Self.guarding).map(\.kind) == [.unguarded])
         #expect(try together(shadow(sending), Self.guarding) == [])
         #expect(try together(sending, shadow(Self.guarding)) == [])
