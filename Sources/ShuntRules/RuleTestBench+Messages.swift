@@ -16,7 +16,8 @@ extension RuleTestBench {
 
     func broadcast(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
         let message = try TestMessage(
-            fields(asked, of: "broadcast", TestField.messageFields, ["filter": .text]), .broadcast, topic: "", sender(asked))
+            fields(asked, of: "broadcast", TestField.messageFields, ["filter": .text]), .broadcast, topic: "", sender(asked)
+        ).received
         let rules = try loaded()
         return message.withView { view, filter in
             guard !rules.selection(for: .broadcast, topic: view.topic).isEmpty else { return unmatched(message) }
@@ -29,7 +30,7 @@ extension RuleTestBench {
         let chat = chat(of: asked)
         // The chat's, not the message's.
         fields["id"] = nil
-        let message = TestMessage(fields, .chat, topic: chat.id, sender(asked))
+        let message = TestMessage(fields, .chat, topic: chat.id, sender(asked)).received
         let rules = try loaded()
         return message.withView { view, _ in
             guard !rules.selection(for: .chat, topic: view.topic).isEmpty else { return unmatched(message) }

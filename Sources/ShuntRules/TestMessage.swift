@@ -5,8 +5,8 @@ struct TestMessage {
     let kind: MessageKind
     let topic: String
     private let payload: [UInt8]
-    private let key: [UInt8]?
-    private let format: PayloadFormat
+    private var key: [UInt8]?
+    private var format: PayloadFormat
     private let filter: [UInt8]
     private var id: Int64
     private var hops: UInt8
@@ -29,6 +29,14 @@ struct TestMessage {
         filter = fields["filter"]?.bytes ?? Array("{}".utf8)
         id = if case .int(let id) = fields["id"] { id } else { 1 }
         hops = if case .int(let hops) = fields["hops"] { UInt8(clamping: hops) } else { 0 }
+    }
+
+    /// The same as a worker gives it to `on_broadcast` or `on_chat`: with QoS 1, and without what such messages don't carry.
+    var received: TestMessage {
+        var message = self
+        (message.key, message.qos, message.isRetained, message.properties) = (nil, .atLeastOnce, false, [])
+        if kind == .broadcast { message.format = .text }
+        return message
     }
 
     /// The same without what nobody knows of a message that is on its way to a client: who has sent it, and over how many topics it has come.

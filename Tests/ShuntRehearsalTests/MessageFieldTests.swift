@@ -33,6 +33,30 @@ struct MessageFieldTests {
         #expect(result.out.isEmpty && result.outcome == "dropped" && result.unmatched.isEmpty)
     }
 
+    @Test(
+        "Broadcasts and chats' messages are as a worker gives them, whatever is described",
+        arguments: [
+            (#"{"kind":"broadcast","filter":{"uid":"u"},"#, #"[1,false,false,false,false,"text"]"#),
+            (#"{"kind":"chat","topic":"c","#, #"[1,false,false,false,false,"text"]"#),
+            (#"{"kind":"chat","topic":"c","format":"json","#, #"[1,false,false,false,false,"json"]"#),
+        ])
+    func ofOtherKinds(start: String, seen: String) throws {
+        let look = "log.info(json.encode { msg.qos, msg.retain, msg.props.region or false, msg.expiry or false, msg.key or false, msg.format })"
+        let rig = try Rig(["look": "local function f(msg) \(look) end\nreturn { on_broadcast = f, on_chat = f }"])
+        let result = try rig.run(start + #""payload":"[1]","qos":2,"retain":true,"key":"k","expiry":60,"props":{"region":"eu"}}"#)
+        #expect(result.steps.flatMap(\.lines).map(\.text) == [seen])
+        #expect(result.outcome == "passed")
+    }
+
+    @Test("A topic that a rule gives a broadcast is none")
+    func topicOfBroadcast() throws {
+        for (changes, outcome) in [("topic = 'q/9'", "passed"), ("topic = 'q/9', payload = 'new'", "changed")] {
+            let rig = try Rig(["push": "return { on_broadcast = function(push) return push:with { \(changes) } end }"])
+            let result = try rig.run(#"{"kind":"broadcast","payload":"hi","filter":{"uid":"u"}}"#)
+            #expect(result.out.count == 1 && result.outcome == outcome, "\(changes): \(result.outcome)")
+        }
+    }
+
     @Test("What goes out keeps what the message has that it is made of")
     func kept() throws {
         let rig = try Rig([

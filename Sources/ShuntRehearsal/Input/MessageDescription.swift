@@ -32,7 +32,9 @@ public enum MessageDescription {
         }
         let bytes = payload ?? []
         if fields["format"] == nil, fields["content_type"] == nil {
-            fields["format"] = RehearsedMessage.isOfMQTT(fields) ? "none" : isDocument(bytes) ? "json" : "text"
+            // What a client of MQTT sends to a chat is a text without a content type.
+            let untold: SettingValue = fields["kind"] == "chat" ? "text" : "none"
+            fields["format"] = RehearsedMessage.isOfMQTT(fields) ? untold : isDocument(bytes) ? "json" : "text"
         }
         do throws(ShuntError) {
             let message = try RehearsedMessage(.object(fields), payload: bytes)

@@ -3,7 +3,7 @@ import LuaSyntax
 /// Payloads in the log, and tables that grow with what clients send.
 extension LintFile {
     mutating func checkContent(_ outline: RuleOutline) {
-        let file = LuaAssignments(tree)
+        let file = LuaAssignments(tree, outline)
         for message in messages(of: outline) {
             let reader = ContentReader(message: message, file: file)
             var found: [Int] = []
@@ -33,7 +33,7 @@ extension LintFile {
 
     /// `seen[msg.key] = true` with a table that nothing is ever taken out of.
     private mutating func checkGrowth(_ outline: RuleOutline, _ file: LuaAssignments) {
-        let growth = TableGrowth(tree, file)
+        let growth = TableGrowth(tree, outline, file)
         var chosen: [ObjectIdentifier: String] = [:]
         for hook in outline.hooks {
             guard let type = RuleVocabulary.hookParameters[hook.name]?.first, let parameter = hook.function?.parameters.first else { continue }
@@ -72,10 +72,14 @@ private struct ContentReader {
     let message: LuaVariable
     let file: LuaAssignments
 
-    /// Functions whose results say little of what they are given: a length, a type, a hash, yes or no.
+    /// Functions whose results tell what they are given: the value itself, another form of it, or a part. Others look something up, or count.
+    private static let telling: Set<String> = [
+        "tostring", "tonumber", "assert", "rawget", "string", "table", "math", "utf8", "json", "msgpack", "cbor", "base64", "re", "time", "log",
+        "print",
+    ]
+    /// Of these, the functions whose results say little: a length, a type, yes or no.
     private static let hiding: Set<String> = [
-        "type", "match", "select", "next", "pcall", "xpcall", "rawlen", "rawequal", "re.test", "math.type", "utf8.len", "string.len", "string.find",
-        "string.byte",
+        "math.type", "re.test", "string.byte", "string.find", "string.len", "string.packsize", "table.remove", "utf8.len",
     ]
     private static let hidingMethods: Set<String> = ["len", "find", "byte"]
 
@@ -111,7 +115,7 @@ private struct ContentReader {
             for suffix in suffixes {
                 switch suffix.kind {
                 case .field(let field): path += "." + field
-                case .call(let arguments): return Self.hiding.contains(path) || name == "hash" ? [] : arguments.flatMap(contents)
+                case .call(let arguments): return Self.telling.contains(name) && !Self.hiding.contains(path) ? arguments.flatMap(contents) : []
                 case .index, .method: return []
                 }
             }
@@ -129,6 +133,7 @@ private struct ContentReader {
     /// Whether it is `msg.payload`, or what `msg:json()` gives, or a field of that; also through a local that holds all of it.
     private func isContent(_ value: LuaExpression) -> Bool {
         guard let (root, path) = file.chain(of: value), root === message else { return false }
+        for case .method(let name, _) in path.map(\.kind) where Self.hidingMethods.contains(name) { return false }
         switch path.first?.kind {
         case .field("payload"): return path.count == 1
         case .method("json", _), .method("msgpack", _), .method("cbor", _):

@@ -28,9 +28,6 @@ struct MessageFlow {
     private(set) var copies: [(what: String, offset: Int)] = []
     /// It gives messages another payload.
     private(set) var rewrites = false
-    /// It gives messages another topic, or what it gives them is not written out.
-    private(set) var renames = false
-
     private let file: LuaAssignments
     /// A will that is sent under its own topic meets the rules of that topic.
     private let isWill: Bool
@@ -54,9 +51,7 @@ struct MessageFlow {
             guard case .suffixed(_, let suffixes) = one.kind, case .method(let name, let arguments)? = suffixes.last?.kind else { continue }
             if name == "emit", !isWill, let sent = arguments.first, held(sent, &scope).contains(.own) { add("ctx:emit", one.offset) }
             guard name == "with" else { continue }
-            let keys = arguments.first.flatMap(file.keys)
-            if keys?.contains("payload") == true { rewrites = true }
-            if keys?.contains("topic") ?? true { renames = true }
+            if let changes = arguments.first, file.keys(of: changes).names.contains("payload") { rewrites = true }
         }
     }
 
@@ -117,8 +112,10 @@ struct MessageFlow {
 
     /// A copy with another payload is none of the message's, nor is one of whose changes nothing is known.
     private func copy(of held: Held, _ arguments: [LuaExpression]) -> Held {
-        guard held.contains(.message), let keys = arguments.first.flatMap(file.keys), !keys.contains("payload") else { return [] }
-        return keys.contains("topic") ? .message : held.intersection([.message, .own])
+        guard held.contains(.message), let changes = arguments.first else { return [] }
+        let (names, areAll) = file.keys(of: changes)
+        guard areAll, !names.contains("payload") else { return [] }
+        return names.contains("topic") ? .message : held.intersection([.message, .own])
     }
 
     /// What all of a function's results are, but nil.

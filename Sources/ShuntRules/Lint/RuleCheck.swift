@@ -27,7 +27,10 @@ public struct RuleCheck {
         let file: LintFile
 
         /// Nothing of what it decides is applied.
-        var isShadow: Bool { if case .text("shadow")? = outline.value("mode")?.kind { true } else { false } }
+        var isShadow: Bool { mode == "shadow" }
+        /// What it decides is applied for some clients.
+        var isCanary: Bool { mode == "canary" }
+        private var mode: String? { if case .text(let mode)? = outline.value("mode")?.kind { mode } else { nil } }
     }
 
     public var errors: Int { findings.count { $0.severity == .error } }
@@ -79,6 +82,7 @@ public struct RuleCheck {
         let loading = Loading(plugin, limits)
         let meant = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.globalsSetOutside) }
         let added = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.libraryMembersSet) }
+        let metamethods = files.reduce(into: Set<String>()) { $0.formUnion($1.tree.metamethods) }
         let hasSettings = loading.definition.map { $0.schema != nil } ?? true
         var told: Set<String> = []
         for index in files.indices {
@@ -89,7 +93,7 @@ public struct RuleCheck {
             file.checkFilters()
             file.checkRequires(Set(plugin.sources.map(\.path)))
             let isRule = index == 0 && file.path.hasSuffix("/rule.lua")
-            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()), added: added)
+            var shapes = ShapeChecks(file, isRule || file.isTest ? outline : RuleOutline(empty: ()), added: added, metamethods: metamethods)
             shapes.run()
             file = shapes.file
             if isRule {
@@ -99,8 +103,8 @@ public struct RuleCheck {
                 file.checkReturn()
                 file.checkRule(outline)
                 file.checkContent(outline)
-                rules.append(
-                    Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: RuleEffects(outline, file.tree), file: file))
+                let effects = RuleEffects(outline, file.tree, others: files.dropFirst().filter { !$0.isTest }.map(\.tree))
+                rules.append(Rule(name: plugin.name, priority: outline.priority, outline: outline, effects: effects, file: file))
             }
             found += file.told()
         }
@@ -191,8 +195,10 @@ public struct RuleCheck {
             found += file.told()
             guard !upper.isShadow else { continue }
             isRenamed = isRenamed || upper.effects.renames
+            var between = [upper]
             for lower in ordered[(index + 1)...] {
-                found += Self.overlaps(upper, lower)
+                if !upper.isCanary { found += Self.overlaps(upper, lower, between) }
+                if !lower.isShadow { between.append(lower) }
                 if lower.effects.guards, !lower.isShadow { found += Self.unguarded(upper, lower) }
             }
             for (place, other) in ordered.enumerated() where place != index && other.effects.guards && !other.isShadow {
@@ -202,11 +208,15 @@ public struct RuleCheck {
         return found
     }
 
-    private static func overlaps(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
+    /// - Parameter between: the upper rule, and those between the two: what they change, the lower rule may keep back.
+    private static func overlaps(_ upper: Rule, _ lower: Rule, _ between: [Rule]) -> [RuleFinding] {
         var found: [RuleFinding] = []
+        let (renames, changes) = (between.contains { $0.effects.renames }, between.contains { $0.effects.changes })
         for drop in lower.effects.drops {
             let other = upper.effects.drops.first { other in
                 guard other.hook == drop.hook, other.condition == drop.condition else { return false }
+                if changes, other.condition != nil { return false }
+                if renames, other.filter != nil { return false }
                 guard let one = other.filter, let two = drop.filter else { return true }
                 return LintFilters.meet(one, two)
             }
@@ -265,6 +275,25 @@ extension LuaTree {
         walker.statement = { one, depth in
             guard depth == 0 else { return }
             for name in one.targets.compactMap(\.globalTarget) { names.insert(name.text) }
+        }
+        walker.walk(body)
+        return names
+    }
+}
+
+extension LuaTree {
+    /// What the file may give metatables: names, texts and keys such as `__lt`.
+    fileprivate var metamethods: Set<String> {
+        var names: Set<String> = []
+        func add(_ name: String) { if name.hasPrefix("__") { names.insert(name) } }
+        var walker = LintWalker()
+        walker.expression = { one, _ in
+            switch one.kind {
+            case .text(let text): add(text)
+            case .table(let fields): for case .name(let name) in fields.map(\.key) { add(name) }
+            case .suffixed(_, let suffixes): for case .field(let name) in suffixes.map(\.kind) { add(name) }
+            default: break
+            }
         }
         walker.walk(body)
         return names

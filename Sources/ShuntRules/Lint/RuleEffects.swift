@@ -22,12 +22,17 @@ struct RuleEffects {
     /// It gives messages, or wills, another payload: other rules must not send them on unseen.
     private(set) var guards = false
     private(set) var guardsWills = false
-    /// It gives messages another topic, or what it gives them is not written out: rules after it see topics that their `match` does not take.
+    /// It may give messages another topic: rules after it see topics that their `match` does not take.
     private(set) var renames = false
+    /// It may change messages.
+    private(set) var changes = false
 
-    init(_ outline: RuleOutline, _ tree: LuaTree) {
+    /// - Parameters:
+    ///   - tree: of `rule.lua`.
+    ///   - others: of the plugin's other files.
+    init(_ outline: RuleOutline, _ tree: LuaTree, others: [LuaTree] = []) {
         let wanted = outline.kinds?.map(\.text)
-        let file = LuaAssignments(tree)
+        let file = LuaAssignments(tree, outline)
         for hook in outline.hooks {
             guard let function = hook.function else { continue }
             // A hook that match keeps from being called does nothing.
@@ -40,11 +45,53 @@ struct RuleEffects {
             switch hook.name {
             case "on_message":
                 let flow = MessageFlow(of: function, in: file)
-                (copies, guards, renames) = (flow.copies, flow.rewrites, flow.renames)
+                (copies, guards) = (flow.copies, flow.rewrites)
             case "on_will":
                 let flow = MessageFlow(of: function, in: file, isWill: true)
                 (willCopies, guardsWills) = (flow.copies, flow.rewrites)
             default: break
+            }
+            if Self.deciding.contains(hook.name), !changes { addChanges(outline, [tree] + others) }
+        }
+    }
+
+    /// Hooks whose changes the rules after this one see.
+    private static let deciding: Set<String> = ["on_message", "on_chat", "on_broadcast"]
+
+    /// Copies with changes, wherever the plugin makes them, except in other hooks: what a hook calls may stand in any file.
+    private mutating func addChanges(_ outline: RuleOutline, _ trees: [LuaTree]) {
+        var other: [Int] = []
+        var own: Set<Int> = []
+        for hook in outline.hooks {
+            guard let function = hook.function else { continue }
+            var walker = LintWalker()
+            let isDeciding = Self.deciding.contains(hook.name)
+            walker.expression = { one, _ in if isDeciding { own.insert(one.offset) } else { other.append(one.offset) } }
+            walker.walk(function.body)
+        }
+        let left = Set(other).subtracting(own)
+        for (index, tree) in trees.enumerated() {
+            let file = LuaAssignments(tree, index == 0 ? outline : RuleOutline(empty: ()))
+            var walker = LintWalker()
+            var found: [LuaExpression?] = []
+            walker.expression = { one, _ in
+                guard case .suffixed(_, let suffixes) = one.kind, index > 0 || !left.contains(one.offset) else { return }
+                for suffix in suffixes {
+                    switch suffix.kind {
+                    case .method("with", let arguments): found.append(arguments.first)
+                    case .field("with"): found.append(nil)
+                    default: break
+                    }
+                }
+            }
+            walker.walk(tree.body)
+            for one in found {
+                changes = true
+                guard let (names, areAll) = one.map(file.keys) else {
+                    renames = true
+                    continue
+                }
+                if !areAll || names.contains("topic") { renames = true }
             }
         }
     }

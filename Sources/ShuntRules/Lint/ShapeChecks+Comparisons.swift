@@ -42,6 +42,7 @@ extension ShapeChecks {
             return type(of: value).map { (Self.kind(of: $0), Self.one($0)) }
         }
         guard let left = kind(value), let right = kind(operation.right) else { return }
+        guard !mayBeOrdered(left.kind), !mayBeOrdered(right.kind) else { return }
         guard left.kind != right.kind || left.kind != "text" && left.kind != "number" else { return }
         let help = [left.kind, right.kind].sorted() == ["number", "text"] ? "tonumber makes a number of a text" : nil
         file.find(.error, .match, operation.offset, "\(left.shown) can't be compared with \(right.shown): the call fails", help: help)

@@ -24,8 +24,11 @@ struct ShapeChecks {
     /// What the plugin's files add to the libraries, as `table.contains`.
     let added: Set<String>
 
-    init(_ file: LintFile, _ outline: RuleOutline, added: Set<String>) {
-        (self.file, self.added) = (file, added)
+    /// What the plugin's metatables may have, such as `__lt`.
+    private let metamethods: Set<String>
+
+    init(_ file: LintFile, _ outline: RuleOutline, added: Set<String>, metamethods: Set<String>) {
+        (self.file, self.added, self.metamethods) = (file, added, metamethods)
         // A test may be named as a hook is.
         hooks = file.isTest ? [] : outline.hooks
         calls = LintCalls(file.tree, file.isTest ? RuleOutline(empty: ()) : outline)
@@ -169,12 +172,15 @@ struct ShapeChecks {
         case .text, .bytes: "string"
         case .table: "table"
         case .unary("not", _): "boolean"
-        case .unary("#", let inner): type(of: inner).map { _ in "integer" }
+        case .unary("#", let inner): type(of: inner).flatMap { $0 == "table" && metamethods.contains("__len") ? nil : "integer" }
         // A metatable may say what other signs give.
         case .operations(_, let rest): rest.last.flatMap { Self.comparing.contains($0.sign) ? "boolean" : $0.sign == ".." ? "string" : nil }
         default: nil
         }
     }
+
+    /// Whether a metatable may say how values of a type are ordered.
+    func mayBeOrdered(_ type: String) -> Bool { type == "table" && !metamethods.isDisjoint(with: ["__lt", "__le"]) }
 
     func type(of base: LuaExpression, _ suffixes: ArraySlice<LuaSuffix>) -> String? { owners(base, suffixes).last ?? nil }
 

@@ -4,7 +4,7 @@ import ShuntCore
 /// A message as rules saw it or made it, with bytes of its own.
 public struct ObservedMessage: Equatable, Sendable {
     public var kind: MessageKind
-    /// The topic, or the chat's id.
+    /// The topic, or the chat's id; empty for a broadcast, whatever topic a rule has given it.
     public var topic: [UInt8]
     public var key: [UInt8]?
     public var payload: [UInt8]
@@ -22,7 +22,7 @@ public struct ObservedMessage: Equatable, Sendable {
 
     init(_ view: MessageView, filter: Bytes = .none) {
         kind = view.kind
-        topic = Array(view.topic)
+        topic = kind == .broadcast ? [] : Array(view.topic)
         key = view.key.map { Array($0) }
         payload = Array(view.payload)
         format = view.format
@@ -35,7 +35,7 @@ public struct ObservedMessage: Equatable, Sendable {
 
     init(_ routed: RoutedMessage) {
         kind = routed.kind
-        topic = Array(routed.topic)
+        topic = kind == .broadcast ? [] : Array(routed.topic)
         key = routed.key.map { Array($0) }
         payload = Array(routed.payload)
         format = routed.format

@@ -61,7 +61,8 @@ public struct RehearsedMessage {
         members = (asked["members"].list ?? []).map { .init(uid: $0["uid"].string ?? "", isOnline: $0["online"] != .bool(false)) }
         at = asked["at"].number
         sender = TestClients().client(asked["sender"])
-        message = TestMessage(fields, kind, topic: topic, .none)
+        let described = TestMessage(fields, kind, topic: topic, .none)
+        message = kind == .topic ? described : described.received
         (self.payload, key, format, filter) = message.withView { view, filter in
             (Array(view.payload), view.key.map { Array($0) }, view.format, Array(filter))
         }

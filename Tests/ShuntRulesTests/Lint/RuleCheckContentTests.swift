@@ -18,7 +18,9 @@ struct RuleCheckContentTests {
             "local body = msg.payload log.info(body)", "local order = msg:json() log.info('x', { order = order })",
             "log.info(msg:json().id)", "log.info('id ' .. tostring((msg:json() or {}).id))", "log.info(('got %s'):format(msg.payload))",
             "log.info(string.format('got %s', msg.payload))", "log.info(msg.key or msg.payload)", "log.info(json.encode(msg:json()))",
-            "local info = log.info info(msg.payload)", "log.info(msg:cbor())",
+            "local info = log.info info(msg.payload)", "log.info(msg:cbor())", "log.info(base64.encode(msg.payload))",
+            "log.info((re.replace(msg.payload, 'a', 'b')))", "log.info(table.concat({ msg.payload }, ','))", "log.info(msg:json().name:upper())",
+            "log.info('n', { n = math.floor(msg:json().n) })",
         ])
     func payloads(body: String) throws {
         #expect(try lintDetails(Self.rule(body)).map(\.kind) == [.payload])
@@ -31,6 +33,10 @@ struct RuleCheckContentTests {
             "log.info(type(msg:json()))", "log.info(hash.sha256(msg.payload))", "log.info(msg.payload:find('x') or 0)",
             "log.info(tostring(re.test(msg.payload, 'x')))", "local order = msg:json() log.info(order.id)",
             "log.info(msg.payload and 'some' or 'none')", "log.info(#msg.payload > 10 and 'long' or 'short')", "log.info(msg.topic)",
+            "log.info('n', { n = kv.incr('sku:' .. msg:json().sku) })", "log.info('n', { n = shared.incr(msg.payload) })",
+            "log.info('x', { known = kv.get('s' .. msg:json().id) ~= nil })", "log.info(tostring(kv.get(msg:json().id)))",
+            "log.info('s', { size = msg:json().name:len() })", "log.info('x', { at = msg:json().name:find('x') or 0 })",
+            "log.info(select(2, msg:json()) or 'fine')", "log.info('x', { h = hash.crc32(msg.payload) })",
         ])
     func littleOfPayloads(body: String) throws {
         #expect(try lintDetails(Self.rule(body)) == [])
@@ -66,6 +72,61 @@ struct RuleCheckContentTests {
         ])
     func bounded(body: String, before: String) throws {
         #expect(try lintDetails(Self.rule(body, before: before)) == [])
+    }
+
+    @Test(
+        "a table that loses keys in another function, or by another name, is not",
+        arguments: [
+            ("local function put(id, v) seen[id] = v end", "function R.on_disconnect(conn) put(conn.uid, nil) end"),
+            ("local function put(id, v) seen[id] = v end", "function R.on_disconnect(conn) put(conn.uid) end"),
+            ("local M = {}\nfunction M.put(id, v) seen[id] = v end", "function R.on_disconnect(conn) M.put(conn.uid, nil) end"),
+            ("local rules = require 'm'", "function R.on_disconnect(conn) seen[conn.uid] = rules.next(conn) end"),
+            ("local state = { seen = seen }", "function R.on_disconnect(conn) state.seen[conn.uid] = nil end"),
+            ("local all = {}\ntable.insert(all, seen)", "function R.on_tick() for k in pairs(all[1]) do all[1][k] = nil end end"),
+            ("", "function R.on_tick() for _, t in ipairs { seen } do for k in pairs(t) do t[k] = nil end end end"),
+            ("local function all() return seen end", "function R.on_tick() for k in pairs(all()) do all()[k] = nil end end"),
+            ("local old", "function R.on_tick() old = seen for k in pairs(old) do old[k] = nil end end"),
+            ("function seen:drop(k) self[k] = nil end", "function R.on_disconnect(conn) seen:drop(conn.uid) end"),
+            ("local function changes() return next, {} end", "function R.on_tick() for k, v in changes() do seen[k] = v end end"),
+        ])
+    func emptiedElsewhere(before: String, after: String) throws {
+        let text = Self.rule("seen[msg.key] = true", before: "local seen = {}\n\(before)", more: after)
+        #expect(try lintDetails(text, more: ["m.lua": "return { next = function() end }"]) == [])
+    }
+
+    @Test(
+        "a table whose size a function looks at, or whose keys another one has, is not",
+        arguments: [
+            ("if room() then seen[msg.key] = true size = size + 1 end", "local function room() return size < 10 end"),
+            (
+                "if full() then return end seen[msg.key] = true size = size + 1",
+                "local function over(n) return size + n > 10 end\nlocal function full() return over(1) end"
+            ),
+            ("if m.room(size) then seen[msg.key] = true size = size + 1 end", "local m = require 'm'"),
+            ("if names[msg.key] then seen[msg.key] = true end", "local names = { a = true }"),
+            ("local name = names[msg.key] if not name or msg.retain then return end seen[msg.key] = size", "local names = { a = true }"),
+            ("if names[msg.key] == nil then return end local k = msg.key seen[k] = size", "local names = { a = true }"),
+            ("if not ctx.settings.names[msg.key] then return route.drop() else seen[msg.key] = size end", ""),
+            ("if seen[msg.key] then seen[msg.key] = seen[msg.key] + 1 end", "seen.a = size"),
+        ])
+    func boundedElsewhere(body: String, before: String) throws {
+        let text = Self.rule(body, before: "local seen, size = {}, 0\n\(before)").replacing("on_message(msg)", with: "on_message(msg, ctx)")
+        #expect(try lintDetails(text, more: ["m.lua": "return { room = function(n) return n < 10 end }"]).filter { $0.kind == .growth } == [])
+    }
+
+    @Test(
+        "a condition that bounds no keys, and a copy of the table, say nothing",
+        arguments: [
+            ("if names[msg.key] then return end seen[msg.key] = true", "local names = { a = true }", ""),
+            ("if seen[msg.key] then return end seen[msg.key] = true", "", ""), ("if not seen[msg.key] then seen[msg.key] = true end", "", ""),
+            ("if not last[msg.key] then last[msg.key] = 1 end if last[msg.key] then seen[msg.key] = 1 end", "local last = {}", ""),
+            ("put(msg.key, 1) seen[msg.key] = 2", "local function put(id, v) seen[id] = v end", ""),
+            ("for _, v in pairs { a = 1 } do seen[msg.key] = v end", "", ""),
+            ("seen[msg.key] = true", "", "function R.on_unload() return { seen = seen } end"),
+            ("seen[msg.key] = true log.info('x', { seen = seen })", "", ""),
+        ])
+    func unbounded(body: String, before: String, after: String) throws {
+        #expect(try lintDetails(Self.rule(body, before: "local seen = {}\n\(before)", more: after)).contains { $0.kind == .growth })
     }
 
     @Test("where match names topics, there are no more keys than these")

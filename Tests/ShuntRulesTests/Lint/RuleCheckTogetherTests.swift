@@ -5,9 +5,9 @@ import Testing
 
 @Suite("shunt rule check, rules together")
 struct RuleCheckTogetherTests {
-    private func together(_ upper: String, _ lower: String) throws -> [RuleFinding] {
+    private func together(_ upper: String, _ lower: String, module: String = "return {}") throws -> [RuleFinding] {
         func rule(_ text: String, _ priority: Int) -> String { "local R = { priority = \(priority) }\n\(text)\nreturn R" }
-        let folder = try PluginFolder(["up/rule.lua": rule(upper, 900), "low/rule.lua": rule(lower, 80)])
+        let folder = try PluginFolder(["up/rule.lua": rule(upper, 900), "up/m.lua": module, "low/rule.lua": rule(lower, 80)])
         return RuleCheck(["up", "low"].map { "\(folder.path)/\($0)" }).findings
     }
 
@@ -102,6 +102,7 @@ struct RuleCheckTogetherTests {
         let (dropping, sending) = (Self.hook("return route.drop()"), Self.hook("ctx:emit(msg)"))
         #expect(try together(dropping, dropping).map(\.kind) == [.overlap])
         #expect(try together(shadow(dropping), dropping) == [])
+        #expect(try together(shadow(dropping).replacing("shadow", with: "canary"), dropping) == [], "it keeps back some of them")
         #expect(try together(sending, Self.guarding).map(\.kind) == [.unguarded])
         #expect(try together(shadow(sending), Self.guarding) == [])
         #expect(try together(sending, shadow(Self.guarding)) == [])
@@ -123,6 +124,54 @@ struct RuleCheckTogetherTests {
         #expect(try together("function R.on_will(msg, _, ctx) ctx:emit(msg) end", Self.guarding) == [], "it goes through the rules of its topic")
         let both = "local function clean(msg) return msg:with { payload = 'x' } end\nR.on_message, R.on_will = clean, clean"
         #expect(try together(both, will) == [])
+    }
+
+    // MARK: topics that rules give messages
+
+    @Test(
+        "a condition may be true where the rule before gives messages another topic, wherever it does so",
+        arguments: [
+            (hook("return m.of(msg)", before: "local m = require 'm'"), "return { of = function(msg) return msg:with { topic = 'b' } end }"),
+            (hook("local c = {} for _, n in ipairs { 'key', 'topic' } do c[n] = 'b' end return msg:with(c)"), ""),
+            (hook("local c = {} m.fill(c) return msg:with(c)", before: "local m = require 'm'"), "return { fill = function(c) c.topic = 'b' end }"),
+            (hook("local c = {} local d = c d.topic = 'b' return msg:with(c)"), ""),
+            (hook("local c = {} rawset(c, 'topic', 'b') return msg:with(c)"), ""),
+            (hook("local c = { key = 'x' } fill(c) return msg:with(c)", before: "local function fill(c) c.topic = 'b' end"), ""),
+            (
+                hook(
+                    "return one(msg)",
+                    before: "local function two(m) return m:with { topic = 'b' } end\nlocal function one(m) return two(m) end"), ""
+            ),
+            (hook("return change[msg.qos](msg)", before: "local change = { function(m) return m:with { topic = 'b' } end }"), ""),
+            ("function R.on_chat(msg) return msg:with { topic = 'b' } end\n" + hook("return nil"), ""),
+        ])
+    func renamed(rule: String, module: String) throws {
+        let lower = "R.match = { topic = 'in/#' }\n" + Self.hook("if msg.topic == 'b' then return route.drop() end")
+        #expect(try together(rule, lower, module: module.isEmpty ? "return {}" : module).filter { $0.kind == .match } == [])
+    }
+
+    @Test(
+        "it is never true where that rule changes something else",
+        arguments: [
+            hook("return msg:with { key = 'b' }"), hook("local c = {} c.key = 'b' log.info('x', c) return msg:with(c)"), hook("return nil"),
+            hook("return nil", before: "function R.on_subscribe(sub) return sub:with { topic = 'b' } end"),
+        ])
+    func notRenamed(rule: String) throws {
+        let lower = "R.match = { topic = 'in/#' }\n" + Self.hook("if msg.topic == 'b' then return route.drop() end")
+        #expect(try together(rule, lower).map(\.kind) == [.match])
+    }
+
+    @Test("a rule that changes messages may give the next one something to keep back")
+    func changedBetween() throws {
+        let (byTopic, bySize) = ("if msg.topic == 'b' then return route.drop() end", "if #msg.payload > 9 then return route.drop() end")
+        for (condition, change, isTold) in [
+            (byTopic, "return msg:with { topic = 'b' }", false), (byTopic, "return msg:with { key = 'b' }", true),
+            (bySize, "return msg:with { payload = 'long' }", false), (bySize, "return nil", true),
+        ] {
+            let found = try together(Self.hook("\(condition) \(change)"), Self.hook(condition))
+            #expect(found.contains { $0.kind == .overlap } == isTold, "\(condition) \(change)")
+        }
+        #expect(try together(Self.hook("return route.drop()"), Self.hook("return route.drop()")).map(\.kind) == [.overlap])
     }
 
     // MARK: what is kept back twice

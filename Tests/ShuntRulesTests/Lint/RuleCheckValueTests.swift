@@ -112,6 +112,27 @@ struct RuleCheckValueTests {
         ] { #expect(try lintFindings(Self.hook(body)) == [], "\(body)") }
     }
 
+    @Test(
+        "tables are ordered where a metatable of the plugin may say how",
+        arguments: [
+            "local one, two = { n = 1 }, { n = 2 }\nsetmetatable(one, order) setmetatable(two, order)",
+            "local one, two = { n = 1 }, { n = 2 }\nfor _, v in ipairs { one, two } do setmetatable(v, order) end",
+        ])
+    func ordered(made: String) throws {
+        let body = "local function older(a, b) return a < b end\nreturn { on_message = function() if BODY then return route.drop() end end }"
+        for condition in ["one < two", "one >= 5", "older(one, two)"] {
+            let rule = "\(made)\n\(body.replacing("BODY", with: "\(condition) or older(1, 2)"))"
+            for order in ["{ __lt = function() return true end, __le = true }", "{ ['__lt'] = true }", "{}\nfunction order.__lt() return true end"] {
+                #expect(try lintFindings("local order = \(order)\n\(rule)") == [], "\(condition), \(order)")
+            }
+            #expect(try lintFindings("local order = require 'm'\n\(rule)", more: ["m.lua": "return { __lt = function() end }"]) == [])
+        }
+        let plain = "local order = {}\n\(made)\n\(body.replacing("BODY", with: "one < two or older(1, 2)"))"
+        #expect(try lintFindings(plain).map { $0.hasSuffix("match") } == [true])
+        let other = "local order = { __lt = true }\n\(made)\n\(body.replacing("BODY", with: "(one or 1) and ('a' < 5) or older(1, 2)"))"
+        #expect(try lintFindings(other).map { $0.hasSuffix("match") } == [true])
+    }
+
     private static let calling = "return { on_message = function(msg) return a(msg) and msg end }"
 
     static let functions = [
