@@ -207,7 +207,7 @@ public final class LoopEngine {
         forgetSubscribes(of: connection)
         forgetAdmission(of: connection)
         forgetWait(of: connection)
-        if !arrivals.isEmpty, let identity = clients[slot].identity { arrivals.leave(connection, as: identity.device) }
+        if !arrivals.isEmpty, let identity = clients[slot].identity { arrivals.leave(connection, as: identity.name) }
         if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }

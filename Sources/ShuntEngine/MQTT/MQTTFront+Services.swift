@@ -64,7 +64,7 @@ extension MQTTFront {
 
     // MARK: Devices and broadcasts
 
-    /// The JSON of REGISTER, or what is left of it: uid and device are those of CONNECT where it has none.
+    /// The JSON of REGISTER, or what is left of it: uid and device are those that the client has where it says none.
     /// - Returns: false where rules look something up first.
     private func register(_ message: MessageView, _ receipt: Receipt) throws(ShuntError) -> Bool {
         guard let identity else { return true }
@@ -226,7 +226,7 @@ extension LoopEngine {
         }
     }
 
-    /// Makes a client of MQTT a device, under the name that its CONNECT gave.
+    /// Makes a client of MQTT a device, under the name that its CONNECT gave, or the last one that it registered.
     /// - Returns: false where rules look something up first.
     func registerByName(_ connection: ConnectionID, _ decided: RegisterOutcome?) throws(ShuntError) -> Bool {
         guard let identity = clients[connection.slot].identity, !clients[connection.slot].isDevice else { return true }
@@ -261,10 +261,10 @@ extension LoopEngine {
         guard router.index.hasSystemFilters else { return }
         let client = clients[connection.slot]
         let body = PresenceBody(
-            client: identity.device, user: client.isAnonymous ? nil : identity.uid, address: client.address.description,
+            client: identity.name, user: client.isAnonymous ? nil : identity.uid, address: client.address.description,
             protocolName: client.version.hasProperties ? "mqtt 5.0" : "mqtt 3.1.1", at: Int64(now * 1000),
             keepAlive: why == nil ? Int(client.keepAlive) : nil, why: why)
-        let name = "clients/\(Self.topicLevel(identity.device))/\(why == nil ? "connected" : "disconnected")"
+        let name = "clients/\(Self.topicLevel(identity.name))/\(why == nil ? "connected" : "disconnected")"
         publishSystem(name, String(decoding: body.encoded(), as: UTF8.self), isRetained: false)
     }
 
