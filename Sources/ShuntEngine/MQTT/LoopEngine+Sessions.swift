@@ -171,6 +171,7 @@ extension LoopEngine {
         clients[slot].isAdmitted = false
         output.figures.mqttClients -= 1
         deviceLeft(connection)
+        forgetUndecided(of: connection, identity.session)
         guard let session = identity.session else {
             sessions.remove(identity.name, connection)
             uncount(identity)

@@ -38,8 +38,13 @@ extension MQTTFront {
             return .done(.topicNameInvalid, "there are \(Self.notifyTopic) and \(Self.deviceTopic)")
         }
         do throws(ShuntError) {
+            // It may be answered at any time from here on.
             if packet.qos == .exactlyOnce { session?.received.insert(packet.identifier) }
-            if isDevice { return try register(message, receipt(packet)) ? .done(.success, "") : .later }
+            if isDevice {
+                guard try register(message, receipt(packet)) else { return .later }
+                forget(packet)
+                return .done(.success, "")
+            }
             if isNotify {
                 router.output.figures.broadcastsReceived += 1
                 try notify(message, receipt(packet))
@@ -48,10 +53,15 @@ extension MQTTFront {
             }
             return .later
         } catch {
-            if packet.qos == .exactlyOnce { _ = session?.received.remove(packet.identifier) }
+            forget(packet)
             router.output.figures.failed += 1
             return .done(ReasonCode(refusingMessage: error.code), error.description)
         }
+    }
+
+    /// It is known at once what becomes of a message: whether its identifier stays depends on its answer.
+    private func forget(_ packet: PublishView) {
+        if packet.qos == .exactlyOnce { _ = session?.received.remove(packet.identifier) }
     }
 
     private func receipt(_ packet: PublishView) -> Receipt {
@@ -80,6 +90,7 @@ extension MQTTFront {
     private func register(_ body: RegisterBody, _ decided: RegisterOutcome?, _ receipt: Receipt) throws(ShuntError) -> Bool {
         let (tags, alias) = (body.tags ?? [], body.alias ?? [])
         if try engine.register(uid: body.uid, device: body.device, tags: tags, alias: alias, decided: decided, client) { return true }
+        engine.leaveUndecided(receipt, client)
         engine.whenDecided(client) { [client] engine, outcome in
             do throws(ShuntError) {
                 if try MQTTFront(engine, client).register(body, outcome.register, receipt) { engine.acknowledge(receipt, client) }
