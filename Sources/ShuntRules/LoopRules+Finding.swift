@@ -30,11 +30,13 @@ extension LoopRules {
 extension ListedSession {
     fileprivate func write(to record: UnsafeMutablePointer<shunt_buffer>, mostLabelBytes: Int) {
         withBytes(of: device) { device in
-            withBytes(of: isConnected ? address.description : "") { address in
-                var found = shunt_found(
-                    connection: connection.raw, connected_at: connectedAt, connected: isConnected, mqtt: isMQTT, loop: UInt32(loop),
-                    device: device, client_id: isMQTT ? device : shunt_bytes(), address: address)
-                shunt_found_begin(record, &found)
+            withBytes(of: clientID ?? "") { clientID in
+                withBytes(of: isConnected ? address.description : "") { address in
+                    var found = shunt_found(
+                        connection: connection.raw, connected_at: connectedAt, connected: isConnected, mqtt: self.clientID != nil,
+                        loop: UInt32(loop), device: device, client_id: clientID, address: address)
+                    shunt_found_begin(record, &found)
+                }
             }
         }
         let labelBytes = (tags + alias).reduce(0) { $0 + $1.utf8.count + 4 }

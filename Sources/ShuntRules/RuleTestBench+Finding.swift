@@ -30,10 +30,12 @@ extension RuleTestBench {
         let loop = UInt8(clamping: fields["loop"]?.whole ?? 0)
         let id = fields["id"]?.whole.map { ConnectionID(raw: UInt64($0)) } ?? ConnectionID(loop: loop, slot: UInt32(number), generation: 1)
         func texts(_ key: String) -> [String] { (fields[key]?.list ?? []).compactMap(\.string) }
-        let device = (isMQTT ? fields["client_id"]?.string : nil) ?? fields["device"]?.string ?? uid
+        let device = fields["device"]?.string ?? (isMQTT ? fields["client_id"]?.string : nil) ?? uid
+        let clientID = isMQTT ? fields["client_id"]?.string ?? device : nil
         return ListedSession(
             uid: uid, device: device, tags: texts("tags"), alias: texts("alias"),
-            connection: isConnected ? id : .none, address: parsed, connectedAt: fields["connected_at"]?.number ?? now, loop: loop, isMQTT: isMQTT)
+            connection: isConnected ? id : .none, address: parsed, connectedAt: fields["connected_at"]?.number ?? now, loop: loop,
+            clientID: clientID)
     }
 }
 

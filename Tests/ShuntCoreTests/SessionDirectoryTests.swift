@@ -6,7 +6,7 @@ import Testing
 struct SessionDirectoryTests {
     private func session(_ uid: String, _ number: Int, loop: UInt8 = 0) -> ListedSession {
         ListedSession(
-            uid: uid, device: "d\(number)", connection: ConnectionID(loop: loop, slot: UInt32(number), generation: 0), loop: loop, isMQTT: false)
+            uid: uid, device: "d\(number)", connection: ConnectionID(loop: loop, slot: UInt32(number), generation: 0), loop: loop)
     }
 
     private func devices(_ directory: SessionDirectory, _ uid: String, limit: Int = 100) -> [String] {

@@ -24,7 +24,7 @@ struct FindingTests {
     private func session(_ uid: String, _ device: String, tags: [String] = [], isMQTT: Bool = false, isConnected: Bool = true) -> ListedSession {
         ListedSession(
             uid: uid, device: device, tags: tags, alias: ["other"], connection: isConnected ? .client(7) : .none,
-            address: PeerAddress(ipv4: 0x7F00_0001, port: 5000), connectedAt: 1000.5, loop: 3, isMQTT: isMQTT)
+            address: PeerAddress(ipv4: 0x7F00_0001, port: 5000), connectedAt: 1000.5, loop: 3, clientID: isMQTT ? "c-" + device : nil)
     }
 
     private func sent(_ rig: RuleRig, _ topic: String) -> String {
@@ -44,8 +44,8 @@ struct FindingTests {
         let there = #""address":"127.0.0.1:5000","alias":["other"]"#
         #expect(
             sent(rig, "ada") == #"{"count":3,"list":["#
-                + #"{"alias":["other"],"client_id":"watch","connected":false,"device":"watch","loop":3,"protocol":"mqtt","tags":[],"uid":"ada"},"#
-                + #"{\#(there),"client_id":"tablet","connected":true,"connected_at":1000.5,"device":"tablet","id":\#(id),"loop":3,"#
+                + #"{"alias":["other"],"client_id":"c-watch","connected":false,"device":"watch","loop":3,"protocol":"mqtt","tags":[],"uid":"ada"},"#
+                + #"{\#(there),"client_id":"c-tablet","connected":true,"connected_at":1000.5,"device":"tablet","id":\#(id),"loop":3,"#
                 + #""protocol":"mqtt","tags":[],"uid":"ada"},"#
                 + #"{\#(there),"connected":true,"connected_at":1000.5,"device":"phone","id":\#(id),"loop":3,"#
                 + #""protocol":"exchange","tags":["a","b"],"uid":"ada"}],"more":false}"#)

@@ -240,6 +240,9 @@ public struct Peer: Sendable, Equatable {
         self.access = access
     }
 
+    /// What operators know it by: its client identifier, or the name of its device, which is all that the exchange protocol has.
+    public var name: String { mqtt?.clientID ?? device }
+
     public subscript(_ text: PeerText) -> String {
         switch text {
         case .uid: uid

@@ -5,29 +5,30 @@ import Synchronization
 /// `@unchecked Sendable` is true because only the directory that has it touches its links, under the lock of its uid's part.
 public final class ListedSession: @unchecked Sendable {
     public let uid: String
-    /// Of MQTT the client identifier, as for all clients.
+    /// The name that broadcasts address. Of MQTT the client identifier, unless the client has registered as another device.
     public let device: String
+    /// nil for the exchange protocol.
+    public let clientID: String?
     public let tags: [String]
     public let alias: [String]
     /// `none` while the session waits for its client.
     public let connection: ConnectionID
     public let address: PeerAddress
+    public let loop: UInt8
+    fileprivate var isListed = false
     /// Seconds since 1970.
     public let connectedAt: Double
-    public let loop: UInt8
-    public let isMQTT: Bool
     /// Of those with the same uid, the one that was listed before it, and the one that came after.
     fileprivate var older: ListedSession?
     fileprivate unowned(unsafe) var newer: ListedSession?
-    fileprivate var isListed = false
 
     public init(
         uid: String, device: String, tags: [String] = [], alias: [String] = [], connection: ConnectionID, address: PeerAddress = PeerAddress(),
-        connectedAt: Double = 0, loop: UInt8, isMQTT: Bool
+        connectedAt: Double = 0, loop: UInt8, clientID: String? = nil
     ) {
         (self.uid, self.device, self.tags, self.alias) = (uid, device, tags, alias)
         (self.connection, self.address, self.connectedAt) = (connection, address, connectedAt)
-        (self.loop, self.isMQTT) = (loop, isMQTT)
+        (self.loop, self.clientID) = (loop, clientID)
     }
 
     public var isConnected: Bool { connection != .none }

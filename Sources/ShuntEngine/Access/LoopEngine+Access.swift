@@ -90,7 +90,7 @@ extension LoopEngine {
         if let tags = admitted.tags { identity.tags = tags }
         if let alias = admitted.alias { identity.alias = alias }
         let access = ClientAccess(
-            admitted, listener: Int(clients[slot].listener), clientID: identity.device, address: clients[slot].address)
+            admitted, listener: Int(clients[slot].listener), clientID: clientID(of: connection), address: clients[slot].address)
         access.isRenewable = identity.access?.isRenewable ?? false
         identity.access = access
         renew(access)

@@ -56,9 +56,7 @@ extension LoopEngine {
 
     private func ban(of connection: ConnectionID, in bans: Bans) -> Ban? {
         let client = clients[connection.slot]
-        // The name of a device of the exchange protocol is no client identifier.
-        let clientID = client.protocolName == .mqtt ? client.identity?.device ?? "" : ""
-        return bans.ban(clientID: clientID, uid: client.identity?.uid ?? "", address: client.address, now: now)
+        return bans.ban(clientID: clientID(of: connection), uid: client.identity?.uid ?? "", address: client.address, now: now)
     }
 
     /// The client is not told the operator's reason.

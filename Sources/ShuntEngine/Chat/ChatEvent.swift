@@ -43,6 +43,8 @@ public enum ChatAssignment: Equatable, Sendable {
 
 /// What a loop's driver is to do about its chats.
 public enum ChatAction: Equatable, Sendable {
+    /// The request, a message of QoS 2, waits for the master. Nothing comes of it if its client goes first.
+    case wait(ConnectionID, Receipt)
     /// The acknowledgement 200 without a body.
     case acknowledge(ConnectionID, Receipt)
     /// The same, once the master has confirmed all that it was told before.

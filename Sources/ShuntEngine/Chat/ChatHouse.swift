@@ -209,6 +209,7 @@ public struct ChatHouse: Sendable {
         }
         turn.budget -= cost
         asked[request.name]?.waiting.append(request)
+        if request.receipt.isExactlyOnce { turn.actions.append(.wait(request.member.connection, request.receipt)) }
     }
 
     private mutating func answered(_ chat: ExactText, _ request: UInt64, _ assignment: ChatAssignment, now: Double) {

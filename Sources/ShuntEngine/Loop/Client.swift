@@ -55,7 +55,9 @@ struct Client {
     /// Who a client is.
     final class Identity {
         var uid = ""
-        var device = ""
+        /// What it is called: by MQTT its client identifier, which it has from its CONNECT until it ends; by the exchange protocol the name of
+        /// its device.
+        var name = ""
         var tags: [String] = []
         /// MQTT: only of clients that need one.
         var session: MQTTSession?
@@ -68,18 +70,29 @@ struct Client {
             var access: ClientAccess?
             var will: Will?
             var broadcastQoS: QoS?
-            var chats: [ExactText: QoS] = [:]
             var maximumPacket = UInt32.max
+            var chats: [ExactText: QoS] = [:]
             var properties: [Properties.UserProperty] = []
             var attributes: [UserProperty] = []
             var expiresAt = Double.infinity
             var authMethod: String?
+            var device: String?
             var rewritten = RewrittenSubscriptions()
         }
 
         private func set(_ isNeeded: Bool, _ change: (Rare) -> Void) {
             if isNeeded, rare == nil { rare = Rare() }
             if let rare { change(rare) }
+        }
+
+        /// The name of the device that it is, or may become: broadcasts are addressed to it. Nothing else goes by it.
+        var device: String { rare?.device ?? name }
+
+        /// It has registered as a device.
+        func setDevice(_ device: String, _ speaks: ClientProtocol) {
+            guard speaks == .mqtt else { return name = device }
+            let isOwn = device.utf8.elementsEqual(name.utf8)
+            set(!isOwn) { $0.device = isOwn ? nil : device }
         }
 
         /// MQTT: bytes of its will and of the user properties of its CONNECT, as far as these are counted.

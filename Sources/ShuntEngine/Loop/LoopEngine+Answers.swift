@@ -7,7 +7,10 @@ extension LoopEngine {
     func acknowledge(_ receipt: Receipt, _ connection: ConnectionID) {
         output.figures.succeeded += 1
         switch receipt {
-        case .exchange, .mqtt: output.actions.append(.receipt(connection, receipt))
+        case .exchange: output.actions.append(.receipt(connection, receipt))
+        case .mqtt:
+            settle(receipt, connection)
+            output.actions.append(.receipt(connection, receipt))
         case .filter(let number, let place): granted(number, place, nil)
         case .none: break
         }
@@ -18,7 +21,9 @@ extension LoopEngine {
         output.figures.succeeded += 1
         switch receipt {
         case .exchange(let id): output.actions.append(.answer(connection, output.made.appendAnswer(id, text)))
-        case .mqtt(let type, let identifier): MQTTFront(self, connection).serve(type, identifier, text)
+        case .mqtt(let type, let identifier):
+            settle(receipt, connection)
+            MQTTFront(self, connection).serve(type, identifier, text)
         case .filter(let number, let place): granted(number, place, nil)
         case .none: break
         }
@@ -30,7 +35,9 @@ extension LoopEngine {
         output.figures.failed += 1
         switch receipt {
         case .exchange(let id): output.actions.append(.answer(connection, output.made.appendRefusal(id, error)))
-        case .mqtt(let type, let identifier): MQTTFront(self, connection).refuse(type, identifier, error)
+        case .mqtt(let type, let identifier):
+            settle(receipt, connection)
+            MQTTFront(self, connection).refuse(type, identifier, error)
         case .filter(let number, let place): granted(number, place, error)
         case .none: break
         }

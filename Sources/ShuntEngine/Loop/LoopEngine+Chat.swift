@@ -70,7 +70,7 @@ extension LoopEngine {
     func dispatch(_ action: ChatAction) {
         switch action {
         case .acknowledgeConfirmed(let connection, let receipt): acknowledgeConfirmed(receipt, connection)
-        case .acknowledge(let connection, _), .refuse(let connection, _, _), .redirect(let connection, _, _),
+        case .wait(let connection, _), .acknowledge(let connection, _), .refuse(let connection, _, _), .redirect(let connection, _, _),
             .deliver(let connection, _, _, _):
             if connection.loop == loop { return carryOut(action) }
             output.tell(.chatAction(action), loop: connection.loop)
@@ -83,6 +83,7 @@ extension LoopEngine {
     /// What is to be done for a client of this loop.
     func carryOut(_ action: ChatAction) {
         switch action {
+        case .wait(let connection, let receipt): leaveUndecided(receipt, connection)
         case .acknowledge(let connection, let receipt):
             if isCurrent(connection) { acknowledge(receipt, connection) }
         case .refuse(let connection, let receipt, let error):

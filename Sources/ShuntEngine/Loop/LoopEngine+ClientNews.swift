@@ -145,7 +145,7 @@ extension LoopEngine {
         guard isCurrent(connection) else { return nil }
         let client = clients[connection.slot]
         return .init(
-            session: id, client: client.identity?.device ?? "", uid: client.identity?.uid ?? "",
+            session: id, client: client.identity?.name ?? "", uid: client.identity?.uid ?? "",
             speaks: client.protocolName == .exchange ? .exchange : client.version.hasProperties ? .mqtt5 : .mqtt3, listener: client.listener,
             address: client.address, since: Int64(client.connectedAt * 1000), subscriptions: client.subscriptions)
     }

@@ -19,7 +19,8 @@ extension LoopEngine {
             guard isCurrent(connection), clients[connection.slot].state == .open else { return true }
         }
         let identity = client.identity ?? Client.Identity()
-        (identity.uid, identity.device, identity.tags, identity.alias) = (device.uid, device.device, device.tags, device.alias)
+        (identity.uid, identity.tags, identity.alias) = (device.uid, device.tags, device.alias)
+        identity.setDevice(device.device, client.protocolName)
         clients[connection.slot].identity = identity
         clients[connection.slot].isDevice = true
         list(connection)

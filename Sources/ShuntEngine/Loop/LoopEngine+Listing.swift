@@ -67,7 +67,7 @@ extension LoopEngine {
             subscriber(of: connection),
             ListedSession(
                 uid: identity.uid, device: identity.device, tags: identity.tags, alias: identity.alias, connection: connection,
-                address: client.address, connectedAt: client.connectedAt, loop: loop, isMQTT: client.protocolName == .mqtt))
+                address: client.address, connectedAt: client.connectedAt, loop: loop, clientID: client.protocolName == .mqtt ? identity.name : nil))
     }
 
     /// A session's client is away.
@@ -82,7 +82,7 @@ extension LoopEngine {
             session.id,
             ListedSession(
                 uid: identity.uid, device: session.clientID, tags: identity.tags, alias: identity.alias, connection: .none, loop: loop,
-                isMQTT: true))
+                clientID: session.clientID))
     }
 
     /// Takes a client of MQTT that goes out of the list, or lists its session as away. Call it before the rules hear of it.

@@ -38,13 +38,18 @@ extension LoopEngine: PeerDirectory {
         guard client.protocolName == .mqtt, let identity = client.identity else { return nil }
         let will = identity.session?.will ?? identity.will
         var peer = Peer.MQTT(
-            clientID: identity.device, version: client.version.name, keepAlive: client.keepAlive, properties: identity.properties,
+            clientID: identity.name, version: client.version.name, keepAlive: client.keepAlive, properties: identity.properties,
             will: will.map {
                 Peer.Will(
                     topic: $0.topic, payload: $0.payload, qos: $0.qos, isRetained: $0.isRetained, properties: $0.properties, delay: $0.delay)
             })
         peer.authMethod = identity.authMethod
         return peer
+    }
+
+    /// Empty for a client of the exchange protocol, whose device's name is no client identifier.
+    func clientID(of connection: ConnectionID) -> String {
+        clients[connection.slot].protocolName == .mqtt ? clients[connection.slot].identity?.name ?? "" : ""
     }
 
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }

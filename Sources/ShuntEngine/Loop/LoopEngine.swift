@@ -58,6 +58,8 @@ public final class LoopEngine {
     /// Clients whose rules look something up, and what goes on then; what was decided for clients whose first frame comes again.
     var ruleWaits: [ConnectionID: RuleContinuation] = [:]
     var ruleOutcomes: [ConnectionID: WaitedOutcome] = [:]
+    /// Packet identifiers of messages of QoS 2 for the worker itself that wait, by their clients.
+    var undecided: [ConnectionID: Set<UInt16>] = [:]
     /// Clients of MQTT that wait to be let in, by their identifiers.
     var arrivals = Arrivals()
     /// Clients that show by AUTH who they are.
@@ -209,7 +211,7 @@ public final class LoopEngine {
         forgetSubscribes(of: connection)
         forgetAdmission(of: connection)
         forgetWait(of: connection)
-        if !arrivals.isEmpty, let identity = clients[slot].identity { arrivals.leave(connection, as: identity.device) }
+        if !arrivals.isEmpty, let identity = clients[slot].identity { arrivals.leave(connection, as: identity.name) }
         if !closeTexts.isEmpty { closeTexts[connection] = nil }
         deviceLeft(connection)
         if clients[slot].isInChat { leaveChats(connection) }

@@ -35,6 +35,11 @@ public enum Receipt: Equatable, Sendable {
 }
 
 extension Receipt {
+    /// Whether it answers a message of QoS 2.
+    var isExactlyOnce: Bool {
+        if case .mqtt(.publishReceived, _) = self { true } else { false }
+    }
+
     /// The id of the frame that it answers; nil of another protocol's.
     var frameID: Int64? {
         if case .exchange(let id) = self { id } else { nil }

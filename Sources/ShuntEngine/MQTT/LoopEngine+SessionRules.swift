@@ -27,7 +27,7 @@ extension LoopEngine {
     func tellTakenOver(_ connection: ConnectionID) {
         guard let identity = clients[connection.slot].identity else { return }
         if let session = identity.session, session.isLasting { return tell(.takenOver, session) }
-        var view = SessionView(clientID: identity.device, uid: identity.uid, version: clients[connection.slot].version.name, expiry: 0)
+        var view = SessionView(clientID: identity.name, uid: identity.uid, version: clients[connection.slot].version.name, expiry: 0)
         (view.isConnected, view.client, view.subscriptions) = (true, connection, Int(clients[connection.slot].subscriptions))
         tell(.takenOver, view)
     }

@@ -27,7 +27,7 @@ extension LoopEngine {
         guard let identity = clients[connection.slot].identity else { return nil }
         if let session = identity.session { return session }
         let session = MQTTSession(
-            connection, clientID: identity.device, identity: identity, version: clients[connection.slot].version, expiry: 0)
+            connection, clientID: identity.name, identity: identity, version: clients[connection.slot].version, expiry: 0)
         session.client = connection
         session.receiveMaximum = limits.mqtt.inflight
         (session.will, identity.will) = (identity.will, nil)
@@ -222,8 +222,9 @@ extension LoopEngine {
         clients[slot].isAdmitted = false
         output.figures.mqttClients -= 1
         deviceLeft(connection)
+        forgetUndecided(of: connection, identity.session)
         guard let session = identity.session else {
-            sessions.remove(identity.device, connection)
+            sessions.remove(identity.name, connection)
             uncount(identity)
             let will = identity.will
             identity.will = nil
@@ -233,7 +234,7 @@ extension LoopEngine {
             return
         }
         guard session.isLasting else {
-            sessions.remove(identity.device, connection)
+            sessions.remove(identity.name, connection)
             uncount(identity)
             let (will, groups) = (session.will, sharedGroups(of: session))
             // What other loops have under way finds no session.

@@ -37,7 +37,7 @@ extension MQTTFront {
     private func credentials(of request: Authenticate, _ identity: Client.Identity) -> Credentials {
         let client = engine.clients[client.slot]
         var credentials = Credentials(
-            listener: Int(client.listener), .mqtt, address: client.address, clientID: identity.device, user: identity.uid,
+            listener: Int(client.listener), .mqtt, address: client.address, clientID: identity.name, user: identity.uid,
             password: request.properties.authenticationData)
         credentials.isToken = true
         credentials.isRenewal = true

@@ -39,7 +39,7 @@ extension MQTTFront {
             return true
         }
         guard check(greeting) else { return true }
-        identity.device = greeting.clientID
+        identity.name = greeting.clientID
         identity.authMethod = greeting.properties.authenticationMethod
         if let method = identity.authMethod, method != Self.tokenMethod || !engine.takesTokens(client) {
             engine.arrivals.wait(client, as: greeting.clientID)

@@ -102,8 +102,11 @@ extension MQTTFront {
     ) throws(MQTTFault) {
         guard packet.qos == .exactlyOnce else { return route(publication, packet, hooks, isBroken: isBroken) }
         guard let session = engine.needSession(client) else { return }
-        // The same message again: it has been routed (MQTT-4.3.3-10).
-        guard !session.received.contains(packet.identifier) else { return answer(.publishReceived, packet.identifier, .success) }
+        // The same message again: it has been routed (MQTT-4.3.3-10), or is answered once it is decided about it.
+        guard !session.received.contains(packet.identifier) else {
+            if !engine.isUndecided(packet.identifier, client) { answer(.publishReceived, packet.identifier, .success) }
+            return
+        }
         // A client of 3.1.1 knows of no such bound: its identifiers are one.
         guard session.received.count < (version.hasProperties ? Int(engine.limits(of: client).receiveMaximum) : 65_535) else {
             throw MQTTFault(.receiveMaximumExceeded, "more than \(session.received.count) messages of QoS 2 at a time", "MQTT-3.3.4-7")

@@ -38,8 +38,13 @@ extension MQTTFront {
             return .done(.topicNameInvalid, "there are \(Self.notifyTopic) and \(Self.deviceTopic)")
         }
         do throws(ShuntError) {
+            // It may be answered at any time from here on.
             if packet.qos == .exactlyOnce { session?.received.insert(packet.identifier) }
-            if isDevice { return try register(message, receipt(packet)) ? .done(.success, "") : .later }
+            if isDevice {
+                guard try register(message, receipt(packet)) else { return .later }
+                forget(packet)
+                return .done(.success, "")
+            }
             if isNotify {
                 router.output.figures.broadcastsReceived += 1
                 try notify(message, receipt(packet))
@@ -48,10 +53,15 @@ extension MQTTFront {
             }
             return .later
         } catch {
-            if packet.qos == .exactlyOnce { _ = session?.received.remove(packet.identifier) }
+            forget(packet)
             router.output.figures.failed += 1
             return .done(ReasonCode(refusingMessage: error.code), error.description)
         }
+    }
+
+    /// It is known at once what becomes of a message: whether its identifier stays depends on its answer.
+    private func forget(_ packet: PublishView) {
+        if packet.qos == .exactlyOnce { _ = session?.received.remove(packet.identifier) }
     }
 
     private func receipt(_ packet: PublishView) -> Receipt {
@@ -64,7 +74,7 @@ extension MQTTFront {
 
     // MARK: Devices and broadcasts
 
-    /// The JSON of REGISTER, or what is left of it: uid and device are those of CONNECT where it has none.
+    /// The JSON of REGISTER, or what is left of it: uid and device are those that the client has where it says none.
     /// - Returns: false where rules look something up first.
     private func register(_ message: MessageView, _ receipt: Receipt) throws(ShuntError) -> Bool {
         guard let identity else { return true }
@@ -80,6 +90,7 @@ extension MQTTFront {
     private func register(_ body: RegisterBody, _ decided: RegisterOutcome?, _ receipt: Receipt) throws(ShuntError) -> Bool {
         let (tags, alias) = (body.tags ?? [], body.alias ?? [])
         if try engine.register(uid: body.uid, device: body.device, tags: tags, alias: alias, decided: decided, client) { return true }
+        engine.leaveUndecided(receipt, client)
         engine.whenDecided(client) { [client] engine, outcome in
             do throws(ShuntError) {
                 if try MQTTFront(engine, client).register(body, outcome.register, receipt) { engine.acknowledge(receipt, client) }
@@ -226,7 +237,7 @@ extension LoopEngine {
         }
     }
 
-    /// Makes a client of MQTT a device, under the name that its CONNECT gave.
+    /// Makes a client of MQTT a device, under the name that its CONNECT gave, or the last one that it registered.
     /// - Returns: false where rules look something up first.
     func registerByName(_ connection: ConnectionID, _ decided: RegisterOutcome?) throws(ShuntError) -> Bool {
         guard let identity = clients[connection.slot].identity, !clients[connection.slot].isDevice else { return true }
@@ -261,10 +272,10 @@ extension LoopEngine {
         guard router.index.hasSystemFilters else { return }
         let client = clients[connection.slot]
         let body = PresenceBody(
-            client: identity.device, user: client.isAnonymous ? nil : identity.uid, address: client.address.description,
+            client: identity.name, user: client.isAnonymous ? nil : identity.uid, address: client.address.description,
             protocolName: client.version.hasProperties ? "mqtt 5.0" : "mqtt 3.1.1", at: Int64(now * 1000),
             keepAlive: why == nil ? Int(client.keepAlive) : nil, why: why)
-        let name = "clients/\(Self.topicLevel(identity.device))/\(why == nil ? "connected" : "disconnected")"
+        let name = "clients/\(Self.topicLevel(identity.name))/\(why == nil ? "connected" : "disconnected")"
         publishSystem(name, String(decoding: body.encoded(), as: UTF8.self), isRetained: false)
     }
 

@@ -170,7 +170,7 @@ struct MQTTFront {
                     ? Disconnect(fault.code, properties: $0).encoded(.v5) : ConnectAcknowledgement(fault.code, properties: $0).encoded(.v5) ?? []
             }
         }
-        let name = identity?.device ?? ""
+        let name = identity?.name ?? ""
         engine.shut(client, code, name.isEmpty ? fault.message : "\(fault.message), from client '\(name)'")
     }
 

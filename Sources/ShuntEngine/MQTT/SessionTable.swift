@@ -57,13 +57,13 @@ struct SessionTable {
     private mutating func insert(_ clientID: String, _ number: UInt32, _ clients: ContiguousArray<Client>) {
         holders.insert(Self.hash(clientID), number) { [lasting] number in
             if number & Self.lastingBit != 0 { return Self.hash(lasting[Int(number & ~Self.lastingBit)]?.clientID ?? "") }
-            return Self.hash(clients[Int(number)].identity?.device ?? "")
+            return Self.hash(clients[Int(number)].identity?.name ?? "")
         }
     }
 
     private func name(_ number: UInt32, _ clients: ContiguousArray<Client>) -> String {
         if number & Self.lastingBit != 0 { return lasting[Int(number & ~Self.lastingBit)]?.clientID ?? "" }
-        return clients[Int(number)].identity?.device ?? ""
+        return clients[Int(number)].identity?.name ?? ""
     }
 
     /// By bytes: two spellings of one letter are two identifiers.

@@ -60,7 +60,7 @@ extension LoopEngine {
             let identity = id.isSession ? session?.identity : isCurrent(id) ? self.clients[id.slot].identity : nil
             let isWithheld = topic.withUnsafeBytes { topic in identity?.access?.permissions.map { !$0.mayReceive(topic) } ?? false }
             if let peer = naming(id) {
-                described[id] = .init(uid: peer.uid, client: peer.device, address: peer.address, isWithheld: isWithheld)
+                described[id] = .init(uid: peer.uid, client: peer.name, address: peer.address, isWithheld: isWithheld)
             } else if let session {
                 described[id] = .init(
                     uid: session.identity.uid, client: session.clientID, address: "", isAway: true, isWithheld: isWithheld)

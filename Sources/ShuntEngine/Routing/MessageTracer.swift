@@ -44,7 +44,7 @@ public final class MessageTracer {
         let sender = peer(message.sender)
         places.removeAll { place in
             let request = requests[place]
-            return request.uid.map { $0 != sender?.uid } ?? false || request.client.map { $0 != sender?.device } ?? false
+            return request.uid.map { $0 != sender?.uid } ?? false || request.client.map { $0 != sender?.name } ?? false
         }
         guard !places.isEmpty else { return }
         if abs(now - second) >= 1 { (second, seen) = (now, 0) }
@@ -53,7 +53,7 @@ public final class MessageTracer {
         var told = TracedMessage(at: now, loop: Int(loop), topic: String(decoding: message.topic, as: UTF8.self))
         told.key = message.key.map { String(decoding: $0, as: UTF8.self) }
         (told.qos, told.retained, told.bytes) = (Int(message.qos.rawValue), message.isRetained, message.payload.count)
-        (told.uid, told.client, told.address) = (sender?.uid ?? "", sender?.device ?? "", sender?.address ?? "")
+        (told.uid, told.client, told.address) = (sender?.uid ?? "", sender?.name ?? "", sender?.address ?? "")
         told.format = "\(message.format)"
         if places.contains(where: { requests[$0].payloads == true }) {
             told.payload = String(validating: message.payload, as: UTF8.self)

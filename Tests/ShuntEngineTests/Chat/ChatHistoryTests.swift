@@ -42,7 +42,7 @@ struct ChatHistoryTests {
                 let before = last[connection, default: [:]].updateValue(number, forKey: chat + " " + sender) ?? -1
                 #expect(before < number, "messages were overtaken")
             case .deliver: break
-            case .acknowledge, .acknowledgeConfirmed, .refuse, .redirect: Issue.record("an answer to a client of MQTT")
+            case .wait, .acknowledge, .acknowledgeConfirmed, .refuse, .redirect: Issue.record("what only clients of MQTT cause")
             case .askMaster(let request, let chat): questions.append((request, chat))
             case .tellMaster(.held(let summary)): known.insert(summary.chat)
             case .tellMaster(.closed(let chat, _)): known.remove(chat)

@@ -47,9 +47,9 @@ struct ListingTests {
         #expect(Set(clients.map(\.id.loop)).count > 1)
         #expect(found("ada") == names + ["phone"])
         let listed = directory.find("ada", limit: 100).found.first { $0.device == "phone" }
-        #expect(listed?.tags == ["t"] && listed?.alias == ["a"] && listed?.loop == 2 && listed?.isMQTT == false)
+        #expect(listed?.tags == ["t"] && listed?.alias == ["a"] && listed?.loop == 2 && listed?.clientID == nil)
         #expect(listed?.connection == phone.id && listed?.connectedAt == worker.now)
-        #expect(directory.find("ada", limit: 100).found.first { $0.device == "c0" }?.isMQTT == true)
+        #expect(directory.find("ada", limit: 100).found.first { $0.device == "c0" }?.clientID == "c0")
         worker.disconnect(phone.id)
         clients[0].vanish()
         clients[1].send(Disconnect().encoded(.v5))
