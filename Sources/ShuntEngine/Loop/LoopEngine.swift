@@ -59,7 +59,7 @@ public final class LoopEngine {
     var ruleWaits: [ConnectionID: RuleContinuation] = [:]
     var ruleOutcomes: [ConnectionID: WaitedOutcome] = [:]
     /// Packet identifiers of messages of QoS 2 for the worker itself that wait, by their clients.
-    var undecided: [ConnectionID: Set<UInt16>] = [:]
+    var undecidedMessages: [ConnectionID: Set<UInt16>] = [:]
     /// Clients of MQTT that wait to be let in, by their identifiers.
     var arrivals = Arrivals()
     /// Clients that show by AUTH who they are.

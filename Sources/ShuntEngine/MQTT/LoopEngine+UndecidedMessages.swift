@@ -8,23 +8,23 @@ extension LoopEngine {
     /// A message waits.
     func leaveUndecided(_ receipt: Receipt, _ connection: ConnectionID) {
         guard case .mqtt(.publishReceived, let identifier) = receipt, isCurrent(connection), clients[connection.slot].isAdmitted else { return }
-        undecided[connection, default: []].insert(identifier)
+        undecidedMessages[connection, default: []].insert(identifier)
     }
 
     func isUndecided(_ identifier: UInt16, _ connection: ConnectionID) -> Bool {
-        !undecided.isEmpty && undecided[connection]?.contains(identifier) == true
+        !undecidedMessages.isEmpty && undecidedMessages[connection]?.contains(identifier) == true
     }
 
     /// A message is about to be answered.
     func settle(_ receipt: Receipt, _ connection: ConnectionID) {
-        guard !undecided.isEmpty, case .mqtt(.publishReceived, let identifier) = receipt else { return }
-        undecided[connection]?.remove(identifier)
-        if undecided[connection]?.isEmpty == true { undecided[connection] = nil }
+        guard !undecidedMessages.isEmpty, case .mqtt(.publishReceived, let identifier) = receipt else { return }
+        undecidedMessages[connection]?.remove(identifier)
+        if undecidedMessages[connection]?.isEmpty == true { undecidedMessages[connection] = nil }
     }
 
     /// The client has gone.
     func forgetUndecided(of connection: ConnectionID, _ session: MQTTSession?) {
-        guard !undecided.isEmpty, let identifiers = undecided.removeValue(forKey: connection) else { return }
+        guard !undecidedMessages.isEmpty, let identifiers = undecidedMessages.removeValue(forKey: connection) else { return }
         for identifier in identifiers { _ = session?.received.remove(identifier) }
         // What waits for a chat goes now: the client may be back, and say it again, before this connection is closed.
         if clients[connection.slot].isInChat { leaveChats(connection) }
