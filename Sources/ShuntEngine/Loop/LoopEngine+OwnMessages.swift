@@ -23,8 +23,10 @@ public struct ClientPace: Equatable, Sendable {
 /// A message that goes out later.
 struct DelayedMessage {
     var message: OwnedMessage
-    /// The rule that has delayed it, which does not see it again. Its place may change meanwhile.
+    /// The rule that has delayed it. Its place may change meanwhile.
     var rule: String
+    /// The rules that have sent it on, that one among them, which do not see it again.
+    var sentOn: [String]
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
     var permissions: (any Permissions)?
     /// Seconds since 1970.
@@ -88,8 +90,9 @@ extension LoopEngine {
         }
         rulesState.delayedBytes += message.size
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
+        let sentOn = message.sentOn.places.compactMap { hooks?.name(of: $0) }
         rulesState.delayed.insert(
-            DelayedMessage(message: message, rule: rule, permissions: router.permissions, since: now), at: now + seconds)
+            DelayedMessage(message: message, rule: rule, sentOn: sentOn, permissions: router.permissions, since: now), at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
     }
@@ -148,9 +151,11 @@ extension LoopEngine {
         }
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
+        message.topicRule = message.rule
+        let excluded = delayed.sentOn.compactMap { hooks?.rule(named: $0) }.reduce(RuleSelection.none) { $0.inserting($1) }
         // A client may not want its own messages.
         router.publish(by: isCurrent(message.sender) ? subscriber(of: message.sender) : .none, delayed.permissions) {
-            sendOwn(message, excluded: rule.map { RuleSelection.none.inserting($0) } ?? .none)
+            sendOwn(message, excluded: excluded)
         }
     }
 
@@ -190,12 +195,4 @@ extension LoopEngine {
     @inline(__always)
     public var hasPaces: Bool { !rulesState.paces.isEmpty }
     public func pace(of connection: ConnectionID) -> ClientPace? { hasPaces ? rulesState.paces[connection] : nil }
-}
-
-extension RuleSelection {
-    func inserting(_ rule: Int) -> RuleSelection {
-        var selection = self
-        if rule < Self.capacity { selection.insert(rule) }
-        return selection
-    }
 }
