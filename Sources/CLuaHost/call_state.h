@@ -100,6 +100,9 @@ typedef struct {
     const shunt_rule *replaced_by;
     int current;
     bool stopped;
+    /// While its topic is changed: the rule that has changed it last, and all that have.
+    uint8_t renamed_by;
+    uint64_t renamers;
     /// The call that runs, and how much had been sent when it began.
     running_call call;
     size_t before;

@@ -1,6 +1,7 @@
 // A run of eight bytes that stands in both is a repetition; of a payload of four to seven bytes, all of it. What was said and the
 // payload are each taken as they are and with JSON's escapes undone, so that neither json.encode nor msg:json() changes a text
-// beyond recognition. What stands in the rule's own files is not hidden. A rule that takes a payload apart and logs the pieces is not found out.
+// beyond recognition. Control characters count as blanks, which they become in reasons and in errors that are no text. What stands in the
+// rule's own files is not hidden. A rule that takes a payload apart and logs the pieces is not found out.
 #define _GNU_SOURCE
 #include "guard.h"
 #include "utf8.h"
@@ -113,9 +114,19 @@ static uint64_t run_at(const char *text, size_t offset) {
     return run;
 }
 
+/// A run with blanks for its control characters. A byte is one where its three upper bits are 0, or where it is 0x7F.
+static uint64_t blank_run_at(const char *text, size_t offset) {
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7, deletes = ones * 0x7F;
+    uint64_t run = run_at(text, offset), rest = run ^ deletes;
+    uint64_t controls = ~(run | run << 1 | run << 2) & tops;
+    controls |= ~(((rest & deletes) + deletes) | rest) & tops;
+    uint64_t bytes = (controls >> 7) * 0xFF;
+    return (run & ~bytes) | (ones * ' ' & bytes);
+}
+
 static void add_runs(payload_guard *guard, shunt_bytes text) {
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        uint64_t run = run_at(text.start, i);
+        uint64_t run = blank_run_at(text.start, i);
         *find(guard, run) = (guard_run){.bytes = run, .used = true};
         *filter_word(guard, run) |= filter_bits(guard, run);
     }
@@ -125,7 +136,7 @@ static void mark_runs(payload_guard *guard, shunt_bytes payload) {
     // A copy: what is written below can't be in it.
     const payload_guard fixed = *guard;
     for (size_t i = 0; i + RUN <= payload.count; i++) {
-        uint64_t run = run_at(payload.start, i);
+        uint64_t run = blank_run_at(payload.start, i);
         if ((~*filter_word(&fixed, run) & filter_bits(&fixed, run)) != 0) { continue; }
         guard_run *place = find(&fixed, run);
         if (place->used) { place->found = true; }
@@ -162,7 +173,7 @@ static bool is_of_rule(payload_guard *guard, const char *run, size_t count) {
 static bool has_found_run(payload_guard *guard, shunt_bytes text) {
     const char *start = text.start;
     for (size_t i = 0; i + RUN <= text.count; i++) {
-        if (find(guard, run_at(start, i))->found && !is_of_rule(guard, start + i, RUN)) { return true; }
+        if (find(guard, blank_run_at(start, i))->found && !is_of_rule(guard, start + i, RUN)) { return true; }
     }
     return false;
 }
@@ -187,11 +198,23 @@ static bool has_unknown_run(payload_guard *guard, shunt_bytes text) {
     return false;
 }
 
+static char blank(char byte) { return (unsigned char)byte < 0x20 || byte == 0x7F ? ' ' : byte; }
+
+/// Whether a text has another in it, where control characters are as good as blanks.
+static bool has_blank(shunt_bytes text, shunt_bytes part) {
+    const char *bytes = text.start, *wanted = part.start;
+    for (size_t i = 0; i + part.count <= text.count; i++) {
+        size_t same = 0;
+        while (same < part.count && blank(bytes[i + same]) == blank(wanted[same])) { same++; }
+        if (same == part.count) { return true; }
+    }
+    return false;
+}
+
 /// A word of the rule's own, or of Lua's errors, is no secret even where it is all of a payload.
 static bool has_short(payload_guard *guard, shunt_bytes text, shunt_bytes payload) {
     const shunt_bytes errors = {lua_errors, sizeof lua_errors - 1};
-    return payload.count >= SHORTEST && payload.count < RUN && text.count >= payload.count
-        && memmem(text.start, text.count, payload.start, payload.count) != NULL && !shunt_contains(errors, payload)
+    return payload.count >= SHORTEST && payload.count < RUN && has_blank(text, payload) && !shunt_contains(errors, payload)
         && !is_of_rule(guard, payload.start, payload.count);
 }
 

@@ -74,7 +74,7 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
     host->payload_inflated = false;
     chain->current = rule;
     chain->outcome->verdict = SHUNT_VERDICT_REPLACE;
-    chain->outcome->routed = (shunt_routed){copy->message, changes, rule->index};
+    chain->outcome->routed = (shunt_routed){.message = copy->message, .changes = changes, .rule = rule->index, .topic_rule = rule->index};
     count(rule, SHUNT_ON_DELIVER, SHUNT_VERDICT_REPLACE);
     return true;
 }

@@ -1,5 +1,6 @@
 // on_message, on_broadcast, on_chat, on_will: each rule in turn, and what comes of what they return.
 #include "call.h"
+#include "senders.h"
 #include "trial.h"
 
 static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *rule, shunt_bytes why) {
@@ -90,7 +91,7 @@ static inline bool route(shunt_host *host, shunt_rule *rule, shunt_hook hook, me
     routed->message = host->message;
     routed->message.topic = verdict->text;
     routed->changes = host->changes | SHUNT_TOPIC_CHANGED;
-    routed->rule = rule->index;
+    note_senders(host, routed, rule->index, true);
     stop(chain, SHUNT_VERDICT_ROUTE, rule, (shunt_bytes){0});
     chain->outcome->decision = SHUNT_VERDICT_ROUTE;
     count(rule, hook, SHUNT_VERDICT_ROUTE);
@@ -113,8 +114,8 @@ static inline __attribute__((always_inline)) bool apply_result(shunt_host *host,
         hook_error(host, rule, hook, wrong);
         return false;
     }
+    host->changes = note_renamed(host, chain, rule, copy);
     host->message = copy->message;
-    host->changes = copy_changes(host, copy);
     host->payload_inflated = false;
     chain->replaced_by = rule;
     chain->current = (int)(result - thread_of(L)->stack);
@@ -272,7 +273,13 @@ static __attribute__((noinline)) void finish(shunt_host *host) {
         const shunt_rule *rule = chain->replaced_by;
         outcome->verdict = SHUNT_VERDICT_ROUTE;
         if (outcome->rule < 0) { outcome->rule = rule->index; }
-        if (verdict_collect(host, thread_of(rule->L)->stack + chain->current, rule->index) != NULL) { outcome->verdict = SHUNT_VERDICT_DROP; }
+        // One that is renamed belongs to the rule that did it, whatever others have changed since.
+        uint8_t sender = is_renamed(host) ? chain->renamed_by : rule->index;
+        if (verdict_collect(host, thread_of(rule->L)->stack + chain->current, sender) == NULL) {
+            host->routed[host->routed_count - 1].changes = host->changes;
+        } else {
+            outcome->verdict = SHUNT_VERDICT_DROP;
+        }
     }
     outcome->messages = host->routed;
     outcome->count = host->routed_count;

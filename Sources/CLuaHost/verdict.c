@@ -1,6 +1,7 @@
 // route.*: what rules return, and what is sent because of it.
 #define _GNU_SOURCE
 #include "made.h"
+#include "senders.h"
 #include "shortcuts.h"
 
 #include <stdlib.h>
@@ -317,7 +318,7 @@ static const char *collect_delayed(shunt_host *host, const lua_value *value, uin
         wrong = collect_one(host, &((const lua_object *)value->bits.pointer)->values[USER_MESSAGE - 1], rule);
     } else {
         wrong = current_problem(host);
-        if (wrong == NULL) { host->routed[host->routed_count++] = (shunt_routed){host->message, host->changes, rule}; }
+        if (wrong == NULL) { add_current(host, rule); }
     }
     return wrong == NULL ? delay_last(host, verdict->delay) : wrong;
 }
@@ -327,7 +328,6 @@ static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t
     shunt_routed *routed = &host->routed[host->routed_count];
     const verdict_object *verdict = (const verdict_object *)object_of(value);
     const char *wrong = NULL;
-    routed->rule = rule;
     if (verdict->tag == TAG_VERDICT && verdict->verdict == SHUNT_VERDICT_DELAY) { return collect_delayed(host, value, rule); }
     if (verdict->tag != TAG_VERDICT) {
         wrong = verdict->tag == TAG_MESSAGE ? current_problem(host) : NULL;
@@ -344,8 +344,10 @@ static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t
     }
     bool is_topic = wrong == NULL && routed->message.kind == SHUNT_TOPIC;
     if (is_topic && routed->message.topic.count == 0) { wrong = "the message has no topic: route.message{ topic = … }, or route.to(topic, msg)"; }
-    if (wrong == NULL) { host->routed_count++; }
-    return wrong;
+    if (wrong != NULL) { return wrong; }
+    note_senders(host, routed, rule, verdict->tag == TAG_VERDICT);
+    host->routed_count++;
+    return NULL;
 }
 
 const char *verdict_collect(shunt_host *host, const lua_value *value, uint8_t rule) {

@@ -40,6 +40,8 @@ extension RoutedMessage {
         qos = QoS(rawValue: message.qos) ?? .atMostOnce
         isRetained = message.retain
         properties = Bytes(message.properties)
+        topicRule = routed.pointee.topic_rule
+        (sentOn, seenBy) = (RuleSelection(mask: routed.pointee.sent_on), RuleSelection(mask: routed.pointee.seen_by))
     }
 }
 

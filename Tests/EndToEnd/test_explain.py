@@ -95,6 +95,25 @@ def test_a_group_that_is_not_there_is_told(cluster):
     assert (route["missing_group"], route["other_groups"], route["groups"]) == ("zz", ["workers"], [])
 
 
+def test_a_renamed_message_is_asked_about_as_a_worker_asks(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "mover", """
+return { priority = 9, on_message = function(msg) return msg:with { topic = "t/" .. msg.topic } end }""")
+    write_rule(plugins, "marker", 'return { priority = 5, on_message = function(msg) return msg:with { payload = "new" } end }')
+    write_rule(plugins, "guard", 'return { priority = 20, match = { topic = "t/#" }, on_message = function(msg) end }')
+    process = shunt.dev({"rules.directory": plugins, "rules.enabled": "all", "worker.loops": 1})
+    process.wait_metric("shunt_master_connected", 1)
+    Client(process.exchange).subscribe("t/x", "g")
+    arguments = ("admin", "explain", "--topic", "x", "--payload", "old", "--master", process.admin, "--output", "json")
+
+    def answer():
+        found = json.loads(run(*arguments).stdout)["workers"][0]["answer"]
+        return found if found["routes"] else None
+
+    answer = eventually(answer)
+    assert [(rule["rule"], rule["topic"]) for rule in answer["rules"]] == [("mover", "x"), ("marker", "t/x"), ("guard", "t/x")]
+    assert [(route["topic"], route["by"]) for route in answer["routes"]] == [("t/x", "mover")]
+
+
 def test_what_goes_out_later_is_followed(shunt, tmp_path):
     plugins = write_rule(tmp_path / "plugins", "later", """
 return { match = { topic = "now/#" }, on_message = function(msg, ctx)

@@ -26,6 +26,21 @@ struct RehearsalTests {
         #expect(result.answer == nil, "whether somebody gets it is not known")
     }
 
+    @Test("A message that a rule has renamed is asked about as a worker asks: once by each rule that has seen its topic")
+    func renamed() throws {
+        let rig = try Rig([
+            "mover": "return { priority = 9, on_message = function(m) return m:with { topic = 't/' .. m.topic } end }",
+            "emits": "return { priority = 5, on_message = function(m, c) if m.payload == 'e' then c:emit(m:with { key = 'k' }) end end }",
+            "guard": "return { priority = 20, match = { topic = 't/#' }, on_message = function(m) return m:with { payload = 'new' } end }",
+        ])
+        let plain = try rig.run(#"{"topic":"x","payload":"p"}"#)
+        #expect(plain.steps.map(\.rule) == ["mover", "emits", "guard"])
+        #expect(topics(plain.out) == ["t/x"])
+        let emitted = try rig.run(#"{"topic":"x","payload":"e"}"#)
+        #expect(emitted.steps.map(\.rule) == ["mover", "emits", "guard", "guard"])
+        #expect(topics(emitted.out) == ["t/x", "t/x"])
+    }
+
     @Test(
         "What rules decide about a whole chain is what the product decides",
         arguments: [

@@ -28,6 +28,15 @@ struct PayloadGuardTests {
         #expect(try logged(body) == [RuleLogEntry(level: .info, rule: "rule", text: hiddenNotice)])
     }
 
+    @Test(
+        "a line is hidden where control characters of the payload have become blanks in it",
+        arguments: ["error({ bad = msg.payload })", "error({ msg.payload, bad = msg.payload })", "error('no ' .. msg.payload)"],
+        ["4111\n2222\n3333\n4444", "user\tada\tpin\t9876\tcard\t4111222", "12\u{7F}345"])
+    func blanks(body: String, payload: String) throws {
+        let lines = try logged(body, payload)
+        #expect(lines.count == 1 && lines[0].text.contains(hiddenNotice), "\(lines)")
+    }
+
     @Test("an operator may allow payloads in the log, also while the rules run")
     func allowed() throws {
         var limits = RuleLimits.ample
@@ -268,6 +277,39 @@ struct PayloadGuardTests {
         #expect(why("e").contains("the key is (hidden)"))
         #expect(rig.rules.rules[0].notes.errors.allSatisfy { !$0.text.contains("TOPSECRETKEY") })
         #expect(rig.rules.rules[0].notes.errors.count == 1)
+    }
+
+    @Test(
+        "A secret of several lines is not shown in any form, nor a part of it where a text is cut",
+        arguments: [
+            "log.info(KEY)", "log.info('x', { KEY })", "log.info('x', { [KEY] = 1 })", "log.info(json.encode { KEY })",
+            "log.info('x', { json.encode { KEY } })", "error(KEY)", "error({ code = KEY })", "error({ code = ('x'):rep(40) .. KEY })",
+            "log.info(('x'):rep(1024 - #KEY + 1) .. KEY)", "log.info(('x'):rep(1014) .. KEY)", "log.info('x', { ('x'):rep(4030) .. KEY })",
+            "log.info('x', { ('x'):rep(4096 - 40 - #KEY) .. KEY })", "error(('x'):rep(980) .. KEY, 0)",
+            "error({ a = ('x'):rep(50) .. KEY, b = ('y'):rep(30) .. KEY, c = KEY })",
+        ])
+    func secretLines(body: String) throws {
+        let rig = try RuleRig(
+            "R.settings = { key = text { secret = true } } function R.on_message(msg, ctx) local KEY = ctx.settings.key \(body) end",
+            settings: .object(["key": .string("BEGIN\tKEY \"one\"\r\nSECRETPART\u{1}\\rest\r\nEND")]))
+        rig.send("t", "none of it")
+        #expect(rig.log.all.count == 1)
+        for line in rig.log.all {
+            let said = line.text + line.fields
+            #expect(!said.contains("BEGI") && !said.contains("SECRET") && !said.contains("rest"), "\(line)")
+        }
+    }
+
+    @Test("Only what begins a secret is hidden where a text is cut, and only there")
+    func cutTexts() throws {
+        let rig = try RuleRig(
+            "R.settings = { key = text { secret = true } } function R.on_message(msg) log.info(msg.topic) end",
+            settings: .object(["key": .string("TOPSECRET")]))
+        for text in ["so TOPSEC", "so … TOPS", "so TOP…", String(repeating: "x", count: 600) + "TOP"] {
+            rig.log.removeAll()
+            rig.send(text, "none of it")
+            #expect(rig.log.texts == [text])
+        }
     }
 
     @Test("The fields of a line stay JSON where a secret is hidden in them")

@@ -41,7 +41,10 @@ enum {
 typedef struct {
     shunt_message message;
     uint16_t changes;
-    uint8_t rule;
+    /// The rule that sends it, and the one that has given it its topic: what the latter grants counts.
+    uint8_t rule, topic_rule;
+    /// The rules that have sent it on, and those that have seen it under its topic: they are not asked about it at that topic.
+    uint64_t sent_on, seen_by;
 } shunt_routed;
 
 typedef struct {

@@ -271,6 +271,14 @@ public struct RuleSelection: Equatable, Sendable {
     @inlinable public func removing(_ rule: Int) -> RuleSelection { RuleSelection(mask: mask & ~(1 << UInt64(rule))) }
     @inlinable public func subtracting(_ other: RuleSelection) -> RuleSelection { RuleSelection(mask: mask & ~other.mask) }
     @inlinable public mutating func insert(_ rule: Int) { mask |= 1 << UInt64(rule) }
+    /// With a rule that has a place among them.
+    @inlinable public func inserting(_ rule: Int) -> RuleSelection { RuleSelection(mask: rule < Self.capacity ? mask | 1 << UInt64(rule) : mask) }
+    @inlinable public func union(_ other: RuleSelection) -> RuleSelection { RuleSelection(mask: mask | other.mask) }
+    @inlinable public mutating func formUnion(_ other: RuleSelection) { mask |= other.mask }
+    /// The rules among them that run after one.
+    @inlinable public func after(_ rule: Int) -> RuleSelection { RuleSelection(mask: mask & ~((2 << UInt64(rule)) &- 1)) }
+    /// All of them, in order.
+    public var places: [Int] { (0..<Self.capacity).filter { contains($0) } }
 }
 
 /// A message that a rule made. Borrowed: it lives until the next call of any hook.
@@ -311,8 +319,14 @@ public struct RoutedMessage {
     public var delay: UInt32 = 0
     /// As `MessageView.properties`.
     public var properties = Bytes.none
-    /// The rule that made it, by its place in the order of priority. It does not see the message again.
+    /// The rule that made it, by its place in the order of priority.
     public var rule: UInt8
+    /// The rule that gave it its topic, and whose grants count. It is another one where a rule sends what one before has renamed.
+    public var topicRule: UInt8
+    /// The rules that have sent it on, these two among them: they do not see it again.
+    public var sentOn: RuleSelection
+    /// The rules that have seen it under its topic, and do not see it there again.
+    public var seenBy = RuleSelection.none
 
     @inlinable
     public init(
@@ -328,6 +342,8 @@ public struct RoutedMessage {
         self.compression = compression
         self.filter = filter
         self.rule = rule
+        topicRule = rule
+        sentOn = RuleSelection.none.inserting(Int(rule))
     }
 }
 

@@ -23,8 +23,10 @@ public struct ClientPace: Equatable, Sendable {
 /// A message that goes out later.
 struct DelayedMessage {
     var message: OwnedMessage
-    /// The rule that has delayed it: no version of it sees the message again. Its place may change meanwhile.
+    /// The rule that has delayed it. Its place may change meanwhile.
     var rule: String
+    /// The rules that have sent it on, that one among them: no version of theirs sees it again.
+    var sentOn: [String]
     /// How subscriptions name its sender, who may want none of its own messages. It may have come back on another connection meanwhile.
     var publisher: ConnectionID
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
@@ -90,8 +92,10 @@ extension LoopEngine {
         }
         rulesState.delayedBytes += message.size
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
+        let sentOn = message.sentOn.places.compactMap { hooks?.name(of: $0) }
         rulesState.delayed.insert(
-            DelayedMessage(message: message, rule: rule, publisher: router.publisher, permissions: router.permissions, since: now),
+            DelayedMessage(
+                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, permissions: router.permissions, since: now),
             at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
@@ -151,8 +155,12 @@ extension LoopEngine {
         }
         let rule = hooks?.rule(named: delayed.rule)
         message.rule = UInt8(clamping: rule ?? .max)
+        message.topicRule = message.rule
+        let excluded = delayed.sentOn.compactMap { hooks?.rule(named: $0) }.reduce(into: RuleSelection.none) {
+            $0.formUnion(hooks?.versions(of: $1) ?? .none)
+        }
         router.publish(by: delayed.publisher, delayed.permissions) {
-            sendOwn(message, excluded: rule.flatMap { hooks?.versions(of: $0) } ?? .none)
+            sendOwn(message, excluded: excluded)
         }
     }
 

@@ -13,8 +13,11 @@ struct OwnedMessage {
     var qos: QoS
     var isRetained: Bool
     var properties: [UInt8]
-    /// The rule that has made it.
+    /// The rule that has made it, and the one that has given it its topic.
     var rule: UInt8
+    var topicRule: UInt8
+    /// The rules that have sent it on.
+    var sentOn = RuleSelection.none
     /// Seconds after which it goes out; nil: at once.
     var delay: Double?
     /// How many rules have sent it on.
@@ -41,7 +44,7 @@ struct OwnedMessage {
         qos = routed.qos
         isRetained = routed.isRetained
         properties = Array(routed.properties)
-        rule = routed.rule
+        (rule, topicRule, sentOn) = (routed.rule, routed.topicRule, routed.sentOn)
         if routed.changes.contains(.delayed) { delay = Double(routed.delay) / 1000 }
     }
 
@@ -57,7 +60,7 @@ struct OwnedMessage {
         qos = message.qos
         isRetained = false
         properties = Array(message.properties)
-        rule = .max
+        (rule, topicRule) = (.max, .max)
     }
 
     /// The same under the kind and the topic that the message came with which it is made of.

@@ -8,6 +8,8 @@ extension TopicRouter {
         var route: RouteReference
         /// The rules that have already sent it on.
         var excluded: RuleSelection
+        /// The rules that have seen it under its topic.
+        var seenBy = RuleSelection.none
         /// The rule that sent it to another topic, whose rules have not seen it yet.
         var forwardedBy: UInt8?
     }
@@ -62,7 +64,7 @@ extension TopicRouter {
     /// Delivers what rules have decided about a message.
     ///
     /// A message that a rule sends to another topic meets the rules of that topic too, except those that have already sent it
-    /// on; so a chain ends by itself, and `limits.hops` ends it sooner.
+    /// on, or have seen it under that topic; so a chain ends by itself, and `limits.hops` ends it sooner.
     func carryOut(
         _ outcome: MessageOutcome, _ publication: Publication, _ route: RouteReference, excluded: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
@@ -99,9 +101,10 @@ extension TopicRouter {
         guard routed.topic.count > 0, routed.topic.count <= limits.topic else { return nil }
         var route = route
         if routed.changes.contains(.topic) {
-            guard maySend(to: routed.topic, routed.rule) else { return 0 }
+            guard maySend(to: routed.topic, routed.topicRule) else { return 0 }
             route = self.route(of: routed.topic)
-            guard !route.isNone, index.rules(of: route).subtracting(excluded).removing(Int(routed.rule)).isEmpty else { return nil }
+            let asked = index.rules(of: route).subtracting(excluded).subtracting(routed.sentOn).subtracting(routed.seenBy)
+            guard !route.isNone, asked.isEmpty else { return nil }
         }
         let message = MessageView(routed, of: publication.message)
         if routed.changes.contains(.topic) { count(message, route) }
@@ -131,7 +134,7 @@ extension TopicRouter {
                 }
                 return nil
             }
-            guard !routed.changes.contains(.topic) || maySend(to: routed.topic, routed.rule) else { return nil }
+            guard !routed.changes.contains(.topic) || maySend(to: routed.topic, routed.topicRule) else { return nil }
             isSomethingLeft = true
             guard !routed.changes.isEmpty else { return Passage(publication: publication, route: route, excluded: excluded) }
             guard routed.topic.count > 0, routed.topic.count <= limits.topic else {
@@ -148,8 +151,9 @@ extension TopicRouter {
                     return nil
                 }
                 count(next.publication.message, next.route)
-                next.excluded.insert(Int(routed.rule))
-                next.forwardedBy = routed.rule
+                next.excluded.formUnion(routed.sentOn)
+                next.seenBy = routed.seenBy
+                next.forwardedBy = routed.topicRule
             }
             return next
         }
@@ -172,7 +176,7 @@ extension TopicRouter {
             case .broadcast: .broadcast
             case .chat: .chat
             }
-        let maySend = message.topic.withUnsafeBytes { isAllowed(action, action == .broadcast ? .none : $0, by: message.rule) }
+        let maySend = message.topic.withUnsafeBytes { isAllowed(action, action == .broadcast ? .none : $0, by: message.topicRule) }
         if !maySend, message.delay != nil { deniedDelay = true }
         return maySend
     }
@@ -200,7 +204,8 @@ extension TopicRouter {
 
     /// Delivers what a rule made; a message for another topic meets that topic's rules first.
     private func pass(_ passage: Passage, _ hooks: any RuleHooks) -> Int {
-        let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(passage.excluded)
+        let met = passage.excluded.union(passage.seenBy)
+        let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(met)
         guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliverOrNote(passage.publication, passage.route) }
         var message = passage.publication.message
         guard Int(message.hops) < limits.hops else {

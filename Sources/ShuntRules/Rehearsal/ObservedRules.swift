@@ -167,6 +167,7 @@ public final class ObservedRules: RuleHooks {
             left = left.removing(rule)
             // It wants the topic for another hook.
             guard rules.rules[rule].has(hook) else { continue }
+            course.asked.insert(rule)
             var step = step(of: rule, String(cString: shunt_hook_name(hook)), ObservedMessage(course.view, filter: course.filter))
             var next = course
             if let action = refusal(of: rule, for: hook, &step) {
@@ -254,7 +255,7 @@ public final class ObservedRules: RuleHooks {
     ) {
         var made = outcome.messages.map { routed in
             var routed = kept.keep(routed)
-            routed.changes.formUnion(course.changes)
+            course.noteSenders(&routed)
             return routed
         }
         step.decision = decision.name
@@ -295,8 +296,9 @@ public final class ObservedRules: RuleHooks {
     private func finish(_ course: Course) -> MessageOutcome {
         var verdict = course.verdict
         var sent = course.sent
-        if verdict == .pass, let replacement = course.replacement {
+        if verdict == .pass, var replacement = course.replacement {
             verdict = .send
+            course.noteSeen(&replacement)
             sent.append(replacement)
         }
         out += sent.map { ObservedMessage($0) }
@@ -379,36 +381,6 @@ public final class ObservedRules: RuleHooks {
             }
             steps.append(step)
         }
-    }
-}
-
-/// A message on its way from rule to rule.
-private struct Course {
-    var view: MessageView
-    var filter: Bytes
-    var changes: RoutedMessage.Changes = []
-    var replacement: RoutedMessage?
-    /// What rules sent besides, or instead.
-    var sent: [RoutedMessage] = []
-    var verdict = MessageOutcome.Verdict.pass
-    var isStopped = false
-    var rule: UInt8?
-    var why = Bytes.none
-    /// What holds for all messages of the topic: the decision, and that rules pass them.
-    var isStanding = false
-    var passing = RuleSelection.none
-
-    mutating func stop(_ verdict: MessageOutcome.Verdict, _ rule: Int, _ why: Bytes) {
-        guard verdict != .pass else { return }
-        (self.verdict, self.rule, self.why, isStopped) = (verdict, UInt8(rule), why, true)
-    }
-
-    mutating func replace(by routed: RoutedMessage) {
-        changes = routed.changes
-        replacement = routed
-        view.take(routed)
-        if !routed.filter.isEmpty { filter = routed.filter }
-        rule = routed.rule
     }
 }
 

@@ -56,6 +56,19 @@ struct MessagePath {
     /// Whether rights have kept all from everybody that rules wanted to send.
     var isRefused: Bool { hasRefusal && stops.allSatisfy { $0.refused != nil } }
 
+    /// A message that a rule has made.
+    private struct Made {
+        var message: RuleMessage
+        /// Whether it has another topic than the message that the rules were given.
+        var isMoved: Bool
+        /// The rule that has made it, and the one that has given it its topic.
+        var rule: Int
+        var topicRule: Int
+        /// The rules that have sent it on, and those that have seen it under its topic.
+        var sentOn: RuleSelection
+        var seenBy: RuleSelection
+    }
+
     private enum End {
         case pass, send, redirect
         case drop(String)
@@ -73,18 +86,27 @@ struct MessagePath {
     private mutating func ask(
         _ wanted: RuleSelection, about message: RuleMessage, excluded: RuleSelection, by: String?, after: Double
     ) -> End {
-        var (current, isMoved, last, end) = (message, false, Int?.none, End.pass)
-        var made: [(message: RuleMessage, isMoved: Bool, rule: Int)] = []
+        var (current, last, end) = (message, Int?.none, End.pass)
+        var (renamers, asked, renamedBy) = (RuleSelection.none, RuleSelection.none, Int?.none)
+        var made: [Made] = []
         // Others only choose members of groups.
         var rest = RuleSelection(mask: wanted.mask & (rules?.readers.mask ?? 0))
         while let rule = rest.first, let rules {
             rest = rest.removing(rule)
+            asked.insert(rule)
             guard record.rules.count < Self.decisions else { break }
             let decision = rules.decide(current, rule: rule, now: now)
             note(decision, about: current)
-            made += decision.sent.map { ($0.message, $0.isMoved || isMoved, rule) }
-            if let replacement = decision.replacement {
-                (current, last, isMoved) = (replacement, rule, isMoved || decision.isMoved)
+            made += decision.sent.map { sent in
+                let before = sent.isMoved || sent.message.kind != .topic ? nil : renamedBy
+                return Made(
+                    message: sent.message, isMoved: sent.isMoved || renamedBy != nil, rule: rule, topicRule: before ?? rule,
+                    sentOn: renamers.inserting(rule), seenBy: before.map { asked.after($0) } ?? .none)
+            }
+            if let replacement = decision.replacement { (current, last) = (replacement, rule) }
+            if decision.isMoved {
+                renamedBy = rule
+                renamers.insert(rule)
             }
             guard decision.stops else { continue }
             switch decision.outcome {
@@ -98,12 +120,13 @@ struct MessagePath {
         }
         if case .pass = end {
             if let last {
-                made.append((current, isMoved, last))
+                let (rule, seenBy) = (renamedBy ?? last, renamedBy.map { asked.after($0) } ?? .none)
+                made.append(Made(message: current, isMoved: renamedBy != nil, rule: rule, topicRule: rule, sentOn: renamers, seenBy: seenBy))
             } else {
                 stops.append(Stop(message: message, by: by, after: after))
             }
         }
-        for one in made { pass(one.message, isMoved: one.isMoved, rule: one.rule, excluded: excluded, by: by, after: after) }
+        for one in made { pass(one, excluded: excluded, by: by, after: after) }
         return end
     }
 
@@ -111,30 +134,32 @@ struct MessagePath {
         "rule \(decision.name)" + (decision.why.isEmpty ? " gives no reason" : ": \(decision.why)")
     }
 
-    private mutating func pass(_ message: RuleMessage, isMoved: Bool, rule: Int, excluded: RuleSelection, by: String?, after: Double) {
+    private mutating func pass(_ made: Made, excluded: RuleSelection, by: String?, after: Double) {
         guard let rules else { return }
-        let name = rules.names[rule]
+        let isMoved = made.isMoved
+        var message = made.message
+        let name = rules.names[made.rule]
         let isLater = message.delay > 0
         if message.kind != .topic || isLater {
-            let isRefused = (isMoved || message.kind != .topic) && !maySend(message, rule, rules)
+            let isRefused = (isMoved || message.kind != .topic) && !maySend(message, made.topicRule, rules)
             hasRefusal = hasRefusal || isRefused
             hasOthers = hasOthers || !isRefused
             let refusal = isRefused ? ": it does not go out: the sender may not send it, and the rule's table grants it to nobody" : ""
             record.others.append("\(name): \(Self.target(message))\(refusal)")
             guard message.kind == .topic, !isRefused else { return }
         }
-        var message = message
         let after = after + Double(message.delay) / 1000
         message.delay = 0
         func stop(_ refused: String? = nil) -> Stop { Stop(message: message, by: isMoved || isLater ? name : by, refused: refused, after: after) }
         guard isMoved || isLater else { return stops.append(stop()) }
-        if !isLater, !maySend(message, rule, rules) {
+        if !isLater, !maySend(message, made.topicRule, rules) {
             hasRefusal = true
             return stops.append(stop("the sender may not publish there, and the rule's table grants it to nobody"))
         }
         var excluded = isLater ? RuleSelection.none : excluded
-        excluded.mask |= rules.versions(of: rule).mask
-        let wanted = selection(message.topic).subtracting(excluded)
+        excluded.formUnion(made.sentOn)
+        excluded.formUnion(rules.versions(of: rule))
+        let wanted = selection(message.topic).subtracting(excluded).subtracting(isLater ? .none : made.seenBy)
         guard !wanted.isEmpty else { return stops.append(stop()) }
         guard Int(message.hops) < hopLimit else { return stops.append(stop("it has come over limits.hops topics (\(hopLimit))")) }
         var next = message
