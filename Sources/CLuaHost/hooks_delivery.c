@@ -1,6 +1,7 @@
 // on_deliver, on_undelivered and on_acked: called while what the last chain sent is being delivered, so they leave that alone. Their own
 // results come above it on the stack, where the copies for a recipient stay until the next one is asked about.
 #include "call.h"
+#include "made.h"
 #include "trial.h"
 
 typedef struct {
@@ -65,6 +66,7 @@ static bool replace(shunt_host *host, shunt_rule *rule, delivery *chain, const c
     if (changes & ~(SHUNT_PAYLOAD_CHANGED | SHUNT_FORMAT_CHANGED | SHUNT_PROPERTIES_CHANGED)) {
         wrong = "on_deliver may change a message's payload, format and properties, of the message that it was given";
     }
+    if (wrong == NULL) { wrong = text_problem(&copy->message, changes); }
     if (wrong != NULL) {
         hook_error(host, rule, SHUNT_ON_DELIVER, wrong);
         return false;

@@ -1,5 +1,6 @@
 // on_message, on_broadcast, on_chat, on_will: each rule in turn, and what comes of what they return.
 #include "call.h"
+#include "made.h"
 #include "senders.h"
 #include "trial.h"
 
@@ -80,7 +81,8 @@ static const char *replacement_problem(const shunt_host *host, const copy_object
     if (copy->message.kind != host->kind) {
         return "a msg:with{} of another kind can't replace this: send it by ctx:emit, route.to, route.push or route.chat";
     }
-    return copy_problem(host, copy);
+    const char *wrong = copy_problem(host, copy);
+    return wrong == NULL ? text_problem(&copy->message, copy_changes(host, copy)) : wrong;
 }
 
 /// The common verdict: the message goes to another topic, as it is.

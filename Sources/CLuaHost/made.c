@@ -1,5 +1,6 @@
 // route.message{}: a message that is made of none, by the rule itself.
 #include "made.h"
+#include "utf8.h"
 
 int route_message(lua_State *L) {
     static const shunt_message nothing = {.kind = SHUNT_TOPIC, .format = 1, .qos = 1};
@@ -14,6 +15,17 @@ int route_message(lua_State *L) {
     // It differs from any message that a hook is given.
     ((copy_object *)lua_touserdata(L, -1))->message_serial = 0;
     return 1;
+}
+
+const char *text_problem(const shunt_message *message, uint16_t changes) {
+    bool is_new = (changes & (SHUNT_PAYLOAD_CHANGED | SHUNT_KIND_CHANGED)) != 0;
+    if (!is_new || message->kind != SHUNT_BROADCAST || message->compression != 0) { return NULL; }
+    for (const char *at = message->payload.start, *end = at + message->payload.count; at < end;) {
+        size_t length = utf8_sequence(at, end);
+        if (length == 0) { return "the payload of a broadcast is a text: this one is not UTF-8"; }
+        at += length;
+    }
+    return NULL;
 }
 
 static size_t delayed_bytes(const shunt_message *message) {

@@ -14,6 +14,8 @@ int route_message(lua_State *L);
 int route_delay(lua_State *L);
 /// Of a delay whose message is the last one of the host's results: notes it there. What was wrong, or NULL.
 const char *delay_last(shunt_host *host, uint32_t milliseconds);
+/// Why what rules have changed of a message can't go out as a broadcast, or NULL: the frames of broadcasts are JSON.
+const char *text_problem(const shunt_message *message, uint16_t changes);
 void open_members(lua_State *L);
 
 #endif

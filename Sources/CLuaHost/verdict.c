@@ -344,6 +344,7 @@ static const char *collect_one(shunt_host *host, const lua_value *value, uint8_t
     }
     bool is_topic = wrong == NULL && routed->message.kind == SHUNT_TOPIC;
     if (is_topic && routed->message.topic.count == 0) { wrong = "the message has no topic: route.message{ topic = … }, or route.to(topic, msg)"; }
+    if (wrong == NULL) { wrong = text_problem(&routed->message, routed->changes); }
     if (wrong != NULL) { return wrong; }
     note_senders(host, routed, rule, verdict->tag == TAG_VERDICT);
     host->routed_count++;

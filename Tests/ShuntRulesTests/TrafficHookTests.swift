@@ -107,6 +107,40 @@ struct TrafficHookTests {
         #expect(rig.figures("on_broadcast").verdicts == ["drop": 1, "replace": 4, "pass": 2])
     }
 
+    @Test(
+        "a payload that is not UTF-8 can't be a broadcast's: the call fails, and sends nothing",
+        arguments: [
+            (MessageKind.topic, #"return route.push({ uid = "u" }, msg:with { payload = bad })"#),
+            (.topic, #"return route.push({ uid = "u" }, route.message { payload = bad })"#),
+            (.topic, #"return route.fanout { msg, route.push({ uid = "u" }, msg:with { payload = bad }) }"#),
+            (.topic, #"return route.delay(1, route.push({ uid = "u" }, msg:with { payload = bad }))"#),
+            (.topic, #"ctx:emit(route.push({ uid = "u" }, msg:with { payload = bad }))"#),
+            (.broadcast, #"return msg:with { payload = bad }"#), (.broadcast, #"return route.fanout { msg, msg:with { payload = bad } }"#),
+        ])
+    func binaryBroadcast(kind: MessageKind, body: String) throws {
+        let rig = try RuleRig(#"local bad = "a\xff" local function hook(msg, ctx) \#(body) end R.on_message, R.on_broadcast = hook, hook"#)
+        let outcome = rig.route(kind, kind == .topic ? "t" : "", "x")
+        #expect(outcome.verdict == .pass && outcome.messages.isEmpty)
+        #expect(rig.log.texts.count == 1 && rig.log.texts[0].contains("not UTF-8"), "\(rig.log.texts)")
+        #expect(
+            try RuleRig(#"function R.on_message(msg) return route.push({ uid = "u" }, msg:with { payload = "ä" }) end"#).send().messages.count == 1)
+    }
+
+    @Test("on_deliver gives no recipient of a broadcast what is not UTF-8")
+    func binaryDelivery() throws {
+        let rig = try RuleRig(#"function R.on_deliver(msg) return msg:with { payload = "a\xff" } end"#)
+        for kind in [MessageKind.broadcast, .topic] {
+            rig.withMessage(kind, kind == .topic ? "t" : "", "x") { message in
+                let outcome = rig.rules.onDeliver(message, filter: Bytes(start: nil, count: 0), to: Clients.peer().id, now: 1)
+                guard case .replace = outcome else {
+                    #expect(kind == .broadcast && rig.log.texts.contains { $0.contains("not UTF-8") })
+                    return
+                }
+                #expect(kind == .topic)
+            }
+        }
+    }
+
     @Test("rules see the filter that the rules before them left, and can't change it in place")
     func broadcastChain() throws {
         let rig = try RuleRig(files: [
