@@ -158,7 +158,7 @@ struct MessagePath {
         }
         var excluded = isLater ? RuleSelection.none : excluded
         excluded.formUnion(made.sentOn)
-        excluded.formUnion(rules.versions(of: rule))
+        excluded.formUnion(rules.versions(of: made.rule))
         let wanted = selection(message.topic).subtracting(excluded).subtracting(isLater ? .none : made.seenBy)
         guard !wanted.isEmpty else { return stops.append(stop()) }
         guard Int(message.hops) < hopLimit else { return stops.append(stop("it has come over limits.hops topics (\(hopLimit))")) }
