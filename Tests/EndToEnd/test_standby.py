@@ -135,7 +135,7 @@ def test_one_serves_and_the_other_says_so_everywhere(pair):
     pair = pair()
     assert pair.serving() == [0], "the first of the workers' list"
     every = {worker.exchange for worker in pair.workers}
-    assert listed(pair.addresses[0]) == listed(pair.addresses[1]) == every
+    eventually(lambda: listed(pair.addresses[0]) == listed(pair.addresses[1]) == every, 20, "the workers at both")
     one, two = pair.masters
     assert get(f"http://{one.admin}/readyz") == "ready\n"
     assert get(f"http://{two.admin}/readyz") == f"ready; standby, {pair.addresses[0]} serves\n"
