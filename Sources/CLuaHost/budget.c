@@ -8,8 +8,7 @@
 //
 // The thread's clock also runs while the kernel handles somebody's packets on the thread, and while a hypervisor holds the processor,
 // for some milliseconds or more. The thread gets all signals of such a pause as one, when it goes on. So the handler counts at most half
-// of a budget for each signal: a call is overdue that has been interrupted twice, each time half a budget after the time before. And then it
-// may do a little more.
+// of a budget for each signal: a call is overdue once two halves are counted. Then it may do a little more.
 #define _GNU_SOURCE
 #include "call.h"
 
@@ -161,8 +160,8 @@ static uint64_t counted(const shunt_budget *budget, uint64_t time) {
 
 static uint64_t half_of(const shunt_budget *budget) { return atomic_load_explicit(&budget->nanoseconds, memory_order_relaxed) / 2; }
 
-/// Of a signal: whether the call has taken half of its budget since it was seen first, or since it was counted last. Where it has been
-/// told that it is overdue, a millisecond will do.
+/// The handler asks whether the call has taken half of its budget since the watchdog saw it first, or since the last half was counted. For a
+/// call that is overdue a millisecond counts as a half.
 static bool has_taken_half(shunt_budget *budget, uint64_t call) {
     uint64_t now = counted(budget, thread_nanoseconds()), half = half_of(budget);
     if (budget->counted_call != call) {
@@ -251,8 +250,8 @@ static void begin_measuring(shunt_host *host) {
     turn->state = TURN_MEASURED;
 }
 
-/// Whether the calls of a turn have taken all that they may. What has gone by since the last look, in another tick, is what the last call took
-/// and others that were shorter than a tick: the rest was a pause of the thread.
+/// Whether the calls of a turn have taken all that they may. Since the last look, in an earlier tick, one call has run for longer than a tick at
+/// most. So what has gone by beyond that call's budget, and two ticks, was a pause of the thread.
 static bool is_spent(shunt_host *host) {
     shunt_turn *turn = &host->turn;
     if (turn->state == TURN_SPENT) { return true; }

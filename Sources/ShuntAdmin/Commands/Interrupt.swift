@@ -11,24 +11,25 @@ final class Interrupt: Sendable {
 
     private let state = State()
     // Never changed: only let go.
-    nonisolated(unsafe) private let source: any DispatchSourceRead
+    nonisolated(unsafe) private let source: (any DispatchSourceRead)?
 
     var isSet: Bool { state.isSet.load(ordering: .relaxed) }
 
     init() {
         let state = state
         let descriptors = [SIGINT, SIGTERM].map { linux_catch_signal($0) }
-        source = DispatchSource.makeReadSource(fileDescriptor: descriptors[0], queue: .global())
-        source.setEventHandler {
+        // Without a descriptor the signals end the command by themselves.
+        source = descriptors[0] < 0 ? nil : DispatchSource.makeReadSource(fileDescriptor: descriptors[0], queue: .global())
+        source?.setEventHandler {
             while case let number = linux_caught_signal(), number != 0 {
                 if state.isSet.exchange(true, ordering: .relaxed) { _exit(128 + number) }
             }
         }
-        source.activate()
+        source?.activate()
     }
 
     deinit {
-        source.cancel()
+        source?.cancel()
         for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
     }
 }

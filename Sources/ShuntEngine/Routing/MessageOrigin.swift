@@ -72,7 +72,7 @@ extension TopicRouter {
     // MARK: What comes to nothing
 
     /// Nobody gets anything of the message.
-    /// - Parameter message: rules and the dead letters are told of it, or of what rules have made of it first.
+    /// - Parameter message: as it came. Where rules have made others of it, hooks and dead letters get the first of these in its place.
     func nobody(_ message: MessageView) {
         output.figures.undelivered += 1
         guard tellsUndelivered else { return }

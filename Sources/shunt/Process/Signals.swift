@@ -19,7 +19,7 @@ enum Signals {
 
     static func stream() -> AsyncStream<Event> { extensible().events }
 
-    /// - Returns: the events, and a way to add some. What comes from here on is told, however late somebody begins to listen.
+    /// - Returns: the events, and a way to add some. The stream keeps all events from here on until somebody reads them.
     static func extensible() -> (events: AsyncStream<Event>, add: @Sendable (Event) -> Void) {
         let (events, continuation) = AsyncStream<Event>.makeStream()
         let descriptors = [SIGINT, SIGTERM, SIGHUP].map { linux_catch_signal($0) }
