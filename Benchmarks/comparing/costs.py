@@ -77,11 +77,11 @@ def cost(run):
     """instructions and allocations of a message, counted by callgrind"""
     few, many = 20_000, 120_000
 
-    def counted(binary, kind, sets, topic):
+    def counted(binary, kind, sets, load):
         found = []
         for messages in (few, many):
             counted = CountedWorker(run.folder, kind, *sets, binary=binary)
-            run.rate(counted.worker, messages=messages, consume=topic)
+            run.rate(counted.worker, messages=messages, **load)
             found.append(counted.counts())
         (base, before), (total, after) = found
 
@@ -90,15 +90,17 @@ def cost(run):
 
         return (total - base) / (many - few), calls("malloc", "calloc", "posix_memalign"), calls("swift_retain", "swift_release")
 
-    kinds = [("exchange, acknowledged", Worker, (), "bench/orders"), ("exchange, topic-router", Worker, ROUTER, "bench/routed")]
+    pair, ten = {"consume": "bench/orders"}, {"fanout": 10, "window": 1024}
+    kinds = [("exchange, acknowledged", Worker, (), pair), ("exchange, topic-router", Worker, ROUTER, {"consume": "bench/routed"}),
+             ("exchange, 1 to 10", Worker, (), ten)]
     if run.serves_mqtt():
-        kinds.append(("MQTT, QoS 0", MQTTWorker, (), "bench/orders"))
+        kinds += [("MQTT, QoS 0", MQTTWorker, (), pair), ("MQTT, QoS 0, 1 to 10", MQTTWorker, (), ten)]
     columns = ("instructions", "malloc", "retain+release", *(("beside: instructions", "ratio") if run.beside else ()))
     run.table.title("Cost of a message from one loop's client to another's: counted by callgrind, the start not included", *columns)
-    for name, kind, sets, topic in kinds:
-        instructions, allocations, retains = counted(SHUNT, kind, (ROOM, *sets), topic)
+    for name, kind, sets, load in kinds:
+        instructions, allocations, retains = counted(SHUNT, kind, (ROOM, *sets), load)
         cells = [f"{instructions:.0f}", f"{allocations:.2f}", f"{retains:.1f}"]
         if run.beside:
-            other = counted(run.beside, kind, (ROOM, *sets), topic)[0]
+            other = counted(run.beside, kind, (ROOM, *sets), load)[0]
             cells += [f"{other:.0f}", f"{instructions / other:.2f}"]
         run.table.line(name, *cells)
