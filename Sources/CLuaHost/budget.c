@@ -32,7 +32,6 @@ static pthread_once_t started = PTHREAD_ONCE_INIT;
 static shunt_host *hosts;
 static bool has_barrier;
 
-atomic_int watchdog_sleeps;
 _Atomic uint64_t watchdog_ticks;
 _Thread_local budget_thread this_thread __attribute__((tls_model("initial-exec")));
 
@@ -201,7 +200,7 @@ void enter_thread(void) {
 
 void wake_watchdog(void) {
     pthread_mutex_lock(&lock);
-    atomic_store_explicit(&watchdog_sleeps, 0, memory_order_relaxed);
+    atomic_fetch_and_explicit(&watchdog_ticks, ~WATCHDOG_SLEEPS, memory_order_relaxed);
     pthread_cond_signal(&wake);
     pthread_mutex_unlock(&lock);
 }
@@ -218,12 +217,10 @@ enum { ANCHORED_NANOSECONDS = 1000000 };
 /// No tick has this number: each call looks.
 #define EVERY_CALL UINT64_MAX
 
-static inline uint64_t tick(void) { return atomic_load_explicit(&watchdog_ticks, memory_order_relaxed); }
-
 void shunt_host_begin_turn(shunt_host *host) { begin_turn(host); }
 
 void shunt_host_end_turn(shunt_host *host) {
-    host->turn_tick = tick();
+    host->turn_tick = current_tick();
     host->turn.state = NO_TURN;
 }
 
@@ -266,7 +263,7 @@ static bool is_spent(shunt_host *host) {
 }
 
 bool turn_goes_on(shunt_host *host) {
-    host->turn_tick = tick();
+    host->turn_tick = current_tick();
     if (host->turn.state == NO_TURN) { return true; }
     if (host->turn.state == TURN_UNMEASURED) {
         begin_measuring(host);
@@ -326,10 +323,10 @@ static void *watch(void *unused) {
         pthread_mutex_lock(&lock);
         idle = look_at_all() ? 0 : idle + 1;
         if (idle >= IDLE_TICKS && has_barrier) {
-            atomic_store_explicit(&watchdog_sleeps, 1, memory_order_relaxed);
+            atomic_fetch_or_explicit(&watchdog_ticks, WATCHDOG_SLEEPS, memory_order_relaxed);
             syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-            if (look_at_all()) { atomic_store_explicit(&watchdog_sleeps, 0, memory_order_relaxed); }
-            while (atomic_load_explicit(&watchdog_sleeps, memory_order_relaxed)) { pthread_cond_wait(&wake, &lock); }
+            if (look_at_all()) { atomic_fetch_and_explicit(&watchdog_ticks, ~WATCHDOG_SLEEPS, memory_order_relaxed); }
+            while ((atomic_load_explicit(&watchdog_ticks, memory_order_relaxed) & WATCHDOG_SLEEPS) != 0) { pthread_cond_wait(&wake, &lock); }
             idle = 0;
         }
         pthread_mutex_unlock(&lock);

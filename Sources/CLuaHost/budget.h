@@ -12,10 +12,9 @@ typedef struct {
 } budget_thread;
 
 extern _Thread_local budget_thread this_thread __attribute__((tls_model("initial-exec")));
-/// Whether the watchdog sleeps until a call wakes it.
-extern atomic_int watchdog_sleeps __attribute__((visibility("hidden")));
-/// How often the watchdog has looked: about once a millisecond while calls run.
+/// How often the watchdog has looked, about once a millisecond while calls run; and, as the highest bit, whether it sleeps until a call wakes it.
 extern _Atomic uint64_t watchdog_ticks __attribute__((visibility("hidden")));
+#define WATCHDOG_SLEEPS ((uint64_t)1 << 63)
 
 /// The processor time of this thread.
 uint64_t thread_nanoseconds(void);
@@ -38,9 +37,12 @@ static inline __attribute__((always_inline)) shunt_host *budget_enter(shunt_host
     return outer;
 }
 
+/// How often the watchdog has looked.
+static inline uint64_t current_tick(void) { return atomic_load_explicit(&watchdog_ticks, memory_order_relaxed) & ~WATCHDOG_SLEEPS; }
+
 /// What all calls for a message take together counts from here on.
 static inline void begin_turn(shunt_host *host) {
-    host->turn_tick = atomic_load_explicit(&watchdog_ticks, memory_order_relaxed);
+    host->turn_tick = current_tick();
     host->turn.state = TURN_UNMEASURED;
 }
 
@@ -56,7 +58,8 @@ static inline void budget_bound(shunt_host *host, shunt_rule *rule, size_t memor
 }
 
 /// A call that has its bound begins on this thread of a rule's state, between `budget_enter` and `budget_leave`.
-static inline void budget_arm(shunt_host *host, lua_State *L, uint64_t nanoseconds) {
+/// - Returns: the watchdog's tick. It is to be woken where that says that it sleeps.
+static inline uint64_t budget_arm(shunt_host *host, lua_State *L, uint64_t nanoseconds) {
     shunt_budget *budget = &host->budget;
     uint64_t call = atomic_load_explicit(&budget->sequence, memory_order_relaxed);
     host->running = L;
@@ -64,7 +67,13 @@ static inline void budget_arm(shunt_host *host, lua_State *L, uint64_t nanosecon
     atomic_store_explicit(&budget->sequence, call + 1, memory_order_release);
     // No fence: the watchdog makes one (membarrier) before it sleeps.
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(&watchdog_sleeps, memory_order_relaxed), 0)) { wake_watchdog(); }
+    return atomic_load_explicit(&watchdog_ticks, memory_order_relaxed);
+}
+
+/// It does not run after all.
+static inline void budget_withdraw(shunt_host *host) {
+    uint64_t call = atomic_load_explicit(&host->budget.sequence, memory_order_relaxed);
+    atomic_store_explicit(&host->budget.sequence, call + 1, memory_order_release);
 }
 
 /// It has ended. Where it was overdue or had no memory, `host->untidy` says so.

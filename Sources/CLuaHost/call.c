@@ -92,7 +92,7 @@ void tidy_up(shunt_host *host, shunt_rule *rule) {
 
 void note_function(shunt_rule *rule, int hook, const lua_value *function) {
     rule_hook *entry = &rule->entries[hook];
-    *entry = (rule_hook){.function = *function};
+    *entry = (rule_hook){.function = *function, .frame_bytes = UINT32_MAX};
     if (function->type != LUA_CLOSURE) { return; }
     const lua_prototype *prototype = ((const lua_closure *)function->bits.pointer)->prototype;
     if (prototype->is_vararg) { return; }
@@ -140,7 +140,15 @@ void time_call(shunt_rule *rule, shunt_hook hook, running_call *call) {
 
 void shunt_rule_time_next(shunt_rule *rule, shunt_hook hook) { rule->figures[hook].sample_at = 0; }
 
-bool not_called(shunt_host *host, lua_State *L, lua_value *function) {
+void call_ran_untidy(shunt_host *host, shunt_rule *rule, shunt_hook hook, running_call *call) {
+    tidy_up(host, rule);
+    if (call->started != 0) { time_call(rule, hook, call); }
+}
+
+bool begins_late(shunt_host *host, lua_State *L, shunt_hook hook, lua_value *function) {
+    if (current_tick() != atomic_load_explicit(&watchdog_ticks, memory_order_relaxed)) { wake_watchdog(); }
+    if (hook <= SHUNT_ON_UNLOAD || current_tick() == host->turn_tick || turn_goes_on(host)) { return true; }
+    budget_withdraw(host);
     char text[160];
     thread_of(L)->top = function;
     snprintf(text, sizeof text, "not called: the rules have taken more than %g ms for one message", (double)host->options.turn_nanoseconds / 1e6);
@@ -153,8 +161,7 @@ void call_broke(shunt_host *host, shunt_rule *rule, shunt_hook hook, running_cal
     thread_of(rule->L)->jump = NULL;
     status = recover(rule->L, call->place, status);
     int killed = host->budget.killed;
-    end(host, rule);
-    if (call->started != 0) { time_call(rule, hook, call); }
+    if (end(host, rule)) { call_ran_untidy(host, rule, hook, call); }
     keep_error(host, rule, hook, status, killed, time, memory);
     lua_pop(rule->L, 1);
 }
@@ -232,13 +239,13 @@ bool run_protected(shunt_host *host, shunt_rule *rule, lua_CFunction body, void 
     }
     shunt_host *outer = budget_enter(host);
     budget_bound(host, rule, memory);
-    budget_arm(host, L, time);
+    if ((budget_arm(host, L, time) & WATCHDOG_SLEEPS) != 0) { wake_watchdog(); }
     begin(host, rule, SHUNT_ON_LOAD);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, context);
     int status = lua_pcall(L, 1, 0, 0);
     int killed = host->budget.killed;
-    end(host, rule);
+    if (end(host, rule)) { tidy_up(host, rule); }
     budget_leave(outer);
     if (status == LUA_OK) { return true; }
     keep_error(host, rule, SHUNT_ON_LOAD, status, killed, time, memory);

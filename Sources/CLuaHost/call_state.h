@@ -78,7 +78,7 @@ typedef struct {
     lua_value function;
     /// NULL of any other function.
     const uint32_t *code;
-    /// Bytes of its frame with the function, and how many values in it are parameters.
+    /// Bytes of its frame with the function, of any other function more than a stack has; and how many values in it are parameters.
     uint32_t frame_bytes, parameters;
 } rule_hook;
 

@@ -30,14 +30,18 @@ static inline shunt_rule *next_rule(shunt_host *host, uint64_t *rules, shunt_hoo
     return host->rules[__builtin_ctzll(left)];
 }
 
-/// Makes `msg` stand for a message, until `in_message` is taken back.
-static inline void begin_message(shunt_host *host, const shunt_message *message, double now) {
+/// Keeps a message as the host's, where it is not that already. Not while a rule calls: its message stays.
+static inline void take_message(shunt_host *host, const shunt_message *message) {
+    if (message != &host->message && host->rule == NULL) { host->message = *message; }
+}
+
+/// Makes `msg` stand for the host's message, until `in_message` is taken back.
+static inline void begin_message(shunt_host *host, double now) {
     host->now = now;
-    if (message != &host->message) { host->message = *message; }
-    host->kind = message->kind;
+    host->kind = host->message.kind;
     host->changes = 0;
-    host->room = message->room;
-    host->room_bytes = message->room_bytes;
+    host->room = host->message.room;
+    host->room_bytes = host->message.room_bytes;
     host->message_serial++;
     host->payload_inflated = false;
     host->in_message = true;

@@ -137,7 +137,8 @@ void shunt_on_deliver(shunt_host *host, const shunt_message *message, uint64_t r
     if (host->rule != NULL) { return; }
     if (host->delivering != 0) { release_deliveries(host); }
     delivery chain = {.outcome = outcome};
-    begin_message(host, message, now);
+    take_message(host, message);
+    begin_message(host, now);
     shunt_rule *rule;
     for (bool is_first = true; !chain.stopped && (rule = next_rule(host, &rules, SHUNT_ON_DELIVER)) != NULL; is_first = false) {
         // The rule before may have closed the recipient's connection. The host asks no rule about a recipient who has gone.
@@ -176,7 +177,8 @@ static int undelivered_body(lua_State *L) {
 
 void shunt_on_undelivered(shunt_host *host, const shunt_message *message, shunt_bytes why, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    begin_message(host, message, now);
+    take_message(host, message);
+    begin_message(host, now);
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_UNDELIVERED)) != NULL) {
         lua_State *L = rule->L;
@@ -202,7 +204,8 @@ static int acked_body(lua_State *L) {
 
 void shunt_on_acked(shunt_host *host, const shunt_message *message, uint64_t recipient, uint64_t rules, double now) {
     if (host->rule != NULL) { return; }
-    begin_message(host, message, now);
+    take_message(host, message);
+    begin_message(host, now);
     shunt_rule *rule;
     while ((rule = next_rule(host, &rules, SHUNT_ON_ACKED)) != NULL) {
         lua_pushcfunction(rule->L, acked_body);

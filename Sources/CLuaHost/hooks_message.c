@@ -4,7 +4,7 @@
 #include "senders.h"
 #include "trial.h"
 
-static void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *rule, shunt_bytes why) {
+static inline void stop(message_chain *chain, shunt_verdict verdict, const shunt_rule *rule, shunt_bytes why) {
     chain->outcome->verdict = verdict;
     chain->outcome->rule = rule->index;
     chain->outcome->why = why;
@@ -271,6 +271,7 @@ static void ask_each(shunt_host *host, shunt_hook hook, message_chain *chain) {
 static __attribute__((noinline)) void finish(shunt_host *host) {
     const message_chain *chain = &host->chain;
     shunt_outcome *outcome = chain->outcome;
+    if (!chain->stopped) { outcome->why = (shunt_bytes){0}; }
     if (outcome->verdict == SHUNT_VERDICT_PASS && chain->replaced_by != NULL) {
         const shunt_rule *rule = chain->replaced_by;
         outcome->verdict = SHUNT_VERDICT_ROUTE;
@@ -287,10 +288,13 @@ static __attribute__((noinline)) void finish(shunt_host *host) {
     outcome->count = host->routed_count;
 }
 
-/// Begins a chain. - Returns: false where a rule calls, which no message is for.
-static inline bool begin_chain(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now,
-                               shunt_outcome *outcome) {
-    *outcome = (shunt_outcome){.verdict = SHUNT_VERDICT_PASS, .rule = -1};
+/// Begins a chain, for the host's message. - Returns: false where a rule calls, which no message is for.
+static inline bool begin_chain(shunt_host *host, shunt_hook hook, uint64_t rules, double now, shunt_outcome *outcome) {
+    outcome->verdict = SHUNT_VERDICT_PASS;
+    outcome->decision = SHUNT_VERDICT_PASS;
+    outcome->rule = -1;
+    outcome->always = false;
+    outcome->passing = 0;
     if (__builtin_expect(host->rule != NULL, 0)) { return false; }
     message_chain *chain = &host->chain;
     chain->hook = hook;
@@ -298,10 +302,9 @@ static inline bool begin_chain(shunt_host *host, shunt_hook hook, const shunt_me
     chain->outcome = outcome;
     chain->replaced_by = NULL;
     chain->stopped = false;
-    chain->call.started = 0;
     if (__builtin_expect((host->holding | host->delivering) != 0, 0)) { release_results(host); }
     host->routed_count = 0;
-    begin_message(host, message, now);
+    begin_message(host, now);
     host->selected = rules;
     return true;
 }
@@ -347,16 +350,16 @@ static inline __attribute__((always_inline)) void ask_all(shunt_host *host, lua_
     }
 }
 
-static bool on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
+static __attribute__((noinline)) bool on_message(shunt_host *host, uint64_t rules, double now, shunt_outcome *outcome) {
     lua_jump jump;
-    if (!begin_chain(host, SHUNT_ON_MESSAGE, message, rules, now, outcome)) { return false; }
+    if (!begin_chain(host, SHUNT_ON_MESSAGE, rules, now, outcome)) { return false; }
     if (__builtin_expect(host->observed != 0, 0)) {
         ask_each(host, SHUNT_ON_MESSAGE, &host->chain);
         return end_chain(host);
     }
     shunt_host *outer = budget_enter(host);
     // After a jump, only what is in the host is as it was left.
-    if (_setjmp(jump.place) != 0) { decide_broken(host, jump.status); }
+    if (MARK_PLACE(jump) != 0) { decide_broken(host, jump.status); }
     jump.status = LUA_OK;
     if (!host->chain.stopped) { ask_all(host, &jump); }
     budget_leave(outer);
@@ -364,18 +367,20 @@ static bool on_message(shunt_host *host, const shunt_message *message, uint64_t 
 }
 
 static bool run(shunt_host *host, shunt_hook hook, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
-    if (!begin_chain(host, hook, message, rules, now, outcome)) { return false; }
+    take_message(host, message);
+    if (!begin_chain(host, hook, rules, now, outcome)) { return false; }
     ask_each(host, hook, &host->chain);
     return end_chain(host);
 }
 
 bool shunt_on_message(shunt_host *host, const shunt_message *message, uint64_t rules, double now, shunt_outcome *outcome) {
-    return on_message(host, message, rules, now, outcome);
+    take_message(host, message);
+    return on_message(host, rules, now, outcome);
 }
 
 bool shunt_on_published(shunt_host *host, uint64_t rules, double now, shunt_outcome *outcome) {
     begin_turn(host);
-    return on_message(host, &host->message, rules, now, outcome);
+    return on_message(host, rules, now, outcome);
 }
 
 bool shunt_on_broadcast(shunt_host *host, const shunt_message *push, uint64_t rules, double now, shunt_outcome *outcome) {

@@ -84,7 +84,8 @@ int shunt_on_select(shunt_host *host, shunt_bytes group, const shunt_member *mem
     int place = -1;
     if (host->rule != NULL) { return place; }
     select_arguments arguments = {group, members, count_of};
-    begin_message(host, message, now);
+    take_message(host, message);
+    begin_message(host, now);
     shunt_rule *rule;
     while (place < 0 && (rule = next_rule(host, &rules, SHUNT_ON_SELECT)) != NULL) {
         lua_State *L = rule->L;

@@ -101,7 +101,7 @@ extension LoopRules {
             shunt_rule_time_next(loaded, SHUNT_ON_MESSAGE)
             let before = shunt_rule_figures(loaded, SHUNT_ON_MESSAGE).pointee
             begin(now, view.sender, SHUNT_ON_MESSAGE)
-            self.view.show(view)
+            written.show(view)
             // It alone: a rule beside it is asked by itself.
             _ = shunt_on_message(host.pointer, self.view, RuleSelection(mask: 1 << UInt64(rule)).subtracting(off).mask, now, outcome)
             let after = shunt_rule_figures(loaded, SHUNT_ON_MESSAGE).pointee

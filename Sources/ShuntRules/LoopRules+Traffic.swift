@@ -83,7 +83,7 @@ extension LoopRules {
         // The bytes do not say who sent them.
         begin(now, peer, SHUNT_ON_DELIVER)
         if !off.isEmpty, let why = refusalOfOff(in: selection, for: SHUNT_ON_DELIVER) { return .drop(why: why) }
-        view.show(message)
+        written.show(message)
         view.pointee.filter = shunt_bytes(filter)
         var outcome = shunt_deliver_outcome()
         shunt_on_deliver(host.pointer, view, peer.raw, selection.subtracting(off).mask, now, &outcome)

@@ -27,7 +27,7 @@ public final class LoopRules: RuleHooks {
     var selecting: UInt64 = 0
     var breakers: [Breaker] = []
     /// The rules that a breaker has switched off, and when the first of them is tried again.
-    var off = RuleSelection.none
+    var off = RuleSelection.none { didSet { seeWhetherAnswers() } }
     var retryAt = Double.infinity
     /// When each rule's `on_tick` is due, and when the first of them is.
     var ticks: [Double] = []
@@ -46,8 +46,9 @@ public final class LoopRules: RuleHooks {
     var chatRecord = shunt_buffer()
     private var routed = UnsafeMutablePointer<RoutedMessage>.allocate(capacity: 16)
     private var routedCapacity = 16
-    /// What Lua is given of a message, in the host, and what came of it: in one place for all messages.
+    /// What Lua is given of a message, in the host, and what came of it: in one place for all messages. And the former as the router writes it.
     let view: UnsafeMutablePointer<shunt_message>
+    let written: UnsafeMutablePointer<MessageView>
     let outcome = UnsafeMutablePointer<shunt_outcome>.allocate(capacity: 1)
     /// The rules that look at deliveries of the topic that was delivered last.
     var delivered = (topic: LastTopic(), rules: RuleSelection.none)
@@ -56,11 +57,13 @@ public final class LoopRules: RuleHooks {
     /// The version before, until `settle` or `revert`.
     var before: Version?
     /// Whether it is noted who calls a rule, and for whom that fails; and for how many seconds after it has begun to decide.
-    var isWatching = false
+    var isWatching = false { didSet { seeWhetherAnswers() } }
     private(set) var watchedFor: Double
     /// Which rules are on trial, and, of the hook that runs: whose decisions are not applied, and who is not called.
     var modes = Modes()
-    var hasModes = false
+    var hasModes = false { didSet { seeWhetherAnswers() } }
+    /// Whether there is no more to do for a message than to call each rule.
+    private var answersAtOnce = true
     var observed = RuleSelection.none
     var skipped = RuleSelection.none
     /// How many examples of what rules on trial decide are still noted in this second.
@@ -101,6 +104,9 @@ public final class LoopRules: RuleHooks {
         host = try LuaHost(worker: worker, loop: loop, limits: limits, shared: shared, apart: apart)
         pointer = host.pointer
         view = shunt_host_message(pointer)
+        precondition(shunt_message.isLaidOutAsViews)
+        // The host's memory, which nobody else writes; the fields lie where Swift has them.
+        written = UnsafeMutableRawPointer(view).assumingMemoryBound(to: MessageView.self)
         self.set = .empty
         let secretTexts = SecretTexts()
         self.secretTexts = secretTexts
@@ -177,10 +183,13 @@ public final class LoopRules: RuleHooks {
         return selection
     }
 
-    public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
-        guard off.isEmpty, !hasModes, !isWatching else { return .notAsked }
-        count(now, message.sender)
-        view.show(message)
+    private func seeWhetherAnswers() { answersAtOnce = off.isEmpty && !hasModes && !isWatching }
+
+    public var message: UnsafeMutablePointer<MessageView>? { written }
+
+    public func answer(selection: RuleSelection, now: Double) -> RuleAnswer {
+        guard answersAtOnce else { return .notAsked }
+        count(now, written.pointee.sender)
         if shunt_on_published(pointer, selection.mask, now, outcome) { return .decided }
         return takesLong ? .passesLate : .passes
     }
@@ -192,7 +201,7 @@ public final class LoopRules: RuleHooks {
         begin(now, message.sender, SHUNT_ON_MESSAGE)
         if !off.isEmpty, let outcome = outcomeOfOff(in: selection, for: SHUNT_ON_MESSAGE) { return outcome }
         let selection = hasModes ? withoutForwarded(selection, kind: message.kind, topic: message.topic) : selection
-        view.show(message)
+        written.show(message)
         guard shunt_on_message(pointer, view, selection.mask & ~off.mask, now, outcome) else { return .pass }
         return finished()
     }

@@ -5,25 +5,16 @@ extension shunt_message {
     /// A view for Lua of the same bytes.
     @inline(__always)
     init(_ message: MessageView, filter: Bytes = Bytes(start: nil, count: 0)) {
-        self.init()
-        withUnsafeMutablePointer(to: &self) { $0.show(message) }
+        self = withUnsafePointer(to: message) { UnsafeRawPointer($0).load(as: shunt_message.self) }
         self.filter = shunt_bytes(filter)
     }
-}
 
-extension UnsafeMutablePointer<shunt_message> {
-    /// The same in place, a field at a time: an assignment of the whole would copy it once more.
-    @inline(__always)
-    func show(_ message: MessageView) {
-        // The fields from `kind` to `retain`, which lie as they do in the word: calls.h asserts it.
-        UnsafeMutableRawPointer(self).storeBytes(of: message.traits, as: UInt64.self)
-        (pointee.id, pointee.sender) = (message.id, message.sender.raw)
-        pointee.topic = shunt_bytes(message.topic)
-        pointee.key = shunt_bytes(message.keyOrNone)
-        pointee.payload = shunt_bytes(message.payload)
-        (pointee.room, pointee.room_bytes) = (Int(message.room), Int(message.roomBytes))
-        pointee.filter = shunt_bytes(Bytes(start: nil, count: 0))
-        pointee.properties = shunt_bytes(message.properties)
+    /// Whether a message of the router's lies in memory as Lua's host reads it.
+    static var isLaidOutAsViews: Bool {
+        let layout: [PartialKeyPath<shunt_message>] = [
+            \.kind, \.id, \.sender, \.topic, \.key, \.payload, \.room, \.filter, \.room_bytes, \.properties,
+        ]
+        return MessageView.layout == layout.map { MemoryLayout<shunt_message>.offset(of: $0) }
     }
 }
 

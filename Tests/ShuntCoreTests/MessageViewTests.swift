@@ -24,7 +24,8 @@ struct MessageViewTests {
                         let same = MessageView(
                             kind: kind, topic: .none, key: nil, payload: .none, format: format, compression: compression, id: 1, hops: 3,
                             sender: .none, qos: qos)
-                        #expect(same.traits == message.traits)
+                        #expect(same.kind == kind && same.format == format && same.compression == compression)
+                        #expect(same.qos == qos && !same.isRetained && same.hops == 3 && same.key == nil)
                     }
                 }
             }
@@ -34,14 +35,18 @@ struct MessageViewTests {
     @Test("a key that is empty is a key")
     func keys() {
         var message = message()
-        #expect(message.key == nil && message.keyOrNone.isEmpty)
+        #expect(message.key == nil)
         message.key = Bytes.none
         #expect(message.key?.isEmpty == true)
         withUnsafeBytes(of: UInt16(0)) { bytes in
             message.key = bytes
-            #expect(message.key?.count == 2 && message.keyOrNone.count == 2)
+            #expect(message.key?.count == 2)
         }
         message.key = nil
-        #expect(message.key == nil && message.keyOrNone.isEmpty)
+        #expect(message.key == nil)
+        message.setKey(.none, isThere: false)
+        #expect(message.key == nil)
+        message.setKey(.none, isThere: true)
+        #expect(message.key?.isEmpty == true)
     }
 }

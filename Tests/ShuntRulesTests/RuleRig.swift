@@ -158,7 +158,7 @@ struct RuleRig {
                 withBytes(key ?? "") { keyBytes in
                     var message = MessageView(
                         kind: .topic, topic: topic, key: key == nil ? nil : keyBytes, payload: payload, format: format,
-                        compression: compression, id: 7, hops: 1, sender: sender, room: UInt32(clamping: room))
+                        compression: compression, id: 7, hops: 1, sender: sender, room: room)
                     (message.qos, message.isRetained) = (qos, isRetained)
                     return properties.withUnsafeBytes {
                         message.properties = $0

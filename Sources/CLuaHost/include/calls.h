@@ -53,13 +53,14 @@ typedef struct {
     /// What the last rule that did not pass returned.
     shunt_verdict decision;
     int rule;
-    shunt_bytes why;
-    const shunt_routed *messages;
-    size_t count;
     /// What `rule` decided holds for all messages of the topic.
     bool always;
     /// The rules that pass all messages of the topic.
     uint64_t passing;
+    // What follows is there only where a hook says that there is more to do than to pass.
+    shunt_bytes why;
+    const shunt_routed *messages;
+    size_t count;
 } shunt_outcome;
 
 /// Returns whether there is more to do than to let the message pass: false where all rules let it pass and sent nothing.

@@ -21,8 +21,12 @@ public struct FrameRange: Equatable, Sendable {
     /// - Parameter frame: the frame's first byte.
     @inlinable
     public func bytes(in frame: UnsafeRawPointer) -> Bytes? {
-        isAbsent ? nil : Bytes(start: frame + Int(offset), count: Int(length))
+        isAbsent ? nil : bytesOrNone(in: frame)
     }
+
+    /// The same, empty if the frame has none: no question is asked.
+    @inlinable
+    public func bytesOrNone(in frame: UnsafeRawPointer) -> Bytes { Bytes(start: frame + Int(offset), count: Int(length)) }
 }
 
 /// A decoded frame: the header's fields, and the places of the body's parts.

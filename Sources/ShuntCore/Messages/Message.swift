@@ -25,31 +25,55 @@ extension Bytes {
 ///
 /// Nothing is copied out of the read buffer to make one.
 public struct MessageView {
-    /// Kind, format, compression, hops, whether there is a key, QoS, whether it is retained: a byte each, from the lowest on, as Lua's host has
-    /// them (`shunt_message`). They are written and read as one word: the processor waits where it is to read together what has just been
-    /// written apart.
-    @inlinable public var traits: UInt64 { word }
+    // Up to the properties, the fields lie as in `shunt_message`, so that Lua's host reads what the router has written: `layout` tells where.
+
+    /// Kind, format, compression, hops, whether there is a key, QoS, whether it is retained: a byte each, from the lowest on. They are written and
+    /// read as one word: the processor waits where it is to read together what has just been written apart.
     @usableFromInline var word: UInt64
-    /// The topic, or the chat id. Empty where the frame had none.
-    public var topic: Bytes
-    @usableFromInline var keyBytes: Bytes
-    /// The bytes of the wire: still compressed if `compression` says so.
-    public var payload: Bytes
     /// The sender's frame id.
     public var id: Int64
     public var sender: ConnectionID
-    @usableFromInline var propertyStart: UnsafeRawPointer?
-    @usableFromInline var propertyCount: UInt32 = 0
-    /// Seconds after which it is no longer delivered; `noExpiry`: never (MQTT 5.0).
-    public var expiry = MessageView.noExpiry
+    @usableFromInline var topicBytes: Stored
+    @usableFromInline var keyBytes: Stored
+    @usableFromInline var payloadBytes: Stored
     /// How many messages rules may still make of it: `limits.fanout`, less the messages that rules have made of the client's message. A
     /// message that takes its place is not counted.
-    public var room: UInt32
+    public var room: Int
+    /// The host's: the device filter of a broadcast.
+    @usableFromInline var filterBytes = Stored(.none)
     /// Bytes of the messages that rules may still make of it.
     public var roomBytes = MessageView.madeBytes
+    @usableFromInline var propertyBytes = Stored(.none)
+    /// Seconds after which it is no longer delivered; `noExpiry`: never (MQTT 5.0).
+    public var expiry = MessageView.noExpiry
+
+    /// Bytes as C has them.
+    @frozen @usableFromInline struct Stored {
+        @usableFromInline var start: UnsafeRawPointer?
+        @usableFromInline var count: Int
+
+        @inlinable init(_ bytes: Bytes) { (start, count) = (bytes.baseAddress, bytes.count) }
+        @inlinable var bytes: Bytes { Bytes(start: start, count: count) }
+    }
+
+    /// The topic, or the chat id. Empty where the frame had none.
+    @inlinable public var topic: Bytes {
+        get { topicBytes.bytes }
+        set { topicBytes = Stored(newValue) }
+    }
+    /// The bytes of the wire: still compressed if `compression` says so.
+    @inlinable public var payload: Bytes {
+        get { payloadBytes.bytes }
+        set { payloadBytes = Stored(newValue) }
+    }
+
+    /// Where the host's fields begin: word, id, sender, topic, key, payload, room, filter, room for bytes, properties.
+    public static let layout = [
+        \MessageView.word, \.id, \.sender, \.topicBytes, \.keyBytes, \.payloadBytes, \.room, \.filterBytes, \.roomBytes, \.propertyBytes,
+    ].map { (path: PartialKeyPath<MessageView>) in MemoryLayout<MessageView>.offset(of: path) }
 
     /// Bytes of all messages that rules may make of one, over all hops.
-    public static let madeBytes: UInt32 = 64 << 20
+    public static let madeBytes = 64 << 20
     /// A message that does not expire.
     public static let noExpiry = UInt32.max
 
@@ -98,33 +122,52 @@ public struct MessageView {
     }
     /// The message key; nil where the frame had none.
     @inlinable public var key: Bytes? {
-        get { self[.hasKey] != 0 ? keyBytes : nil }
-        set { (keyBytes, self[.hasKey]) = (newValue ?? .none, newValue == nil ? 0 : 1) }
+        get { self[.hasKey] != 0 ? keyBytes.bytes : nil }
+        set { (keyBytes, self[.hasKey]) = (Stored(newValue ?? .none), newValue == nil ? 0 : 1) }
     }
-    /// The same, empty where there is none.
-    @inlinable public var keyOrNone: Bytes { keyBytes }
+    /// Sets the key of a message that has had none.
+    @inlinable @inline(__always)
+    public mutating func setKey(_ bytes: Bytes, isThere: Bool) {
+        keyBytes = Stored(bytes)
+        word |= (isThere ? 1 : 0) << Trait.hasKey.rawValue
+    }
 
     /// The properties of MQTT 5.0 that are passed on with it, without their length and without a topic alias.
     @inlinable public var properties: Bytes {
-        get { Bytes(start: propertyStart, count: Int(propertyCount)) }
-        set { (propertyStart, propertyCount) = (newValue.baseAddress, UInt32(newValue.count)) }
+        get { propertyBytes.bytes }
+        set { propertyBytes = Stored(newValue) }
     }
 
     @inlinable
     public init(
         kind: MessageKind, topic: Bytes, key: Bytes?, payload: Bytes, format: PayloadFormat,
-        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID, room: UInt32 = .max,
+        compression: PayloadCompression = .none, id: Int64, hops: UInt8 = 0, sender: ConnectionID, room: Int = .max,
         qos: QoS = .atMostOnce
     ) {
         let first = UInt64(kind.rawValue) | UInt64(format.rawValue) << Trait.format.rawValue
         let second = UInt64(compression.rawValue) << Trait.compression.rawValue | UInt64(hops) << Trait.hops.rawValue
         word = first | second | (key == nil ? 0 : 1) << Trait.hasKey.rawValue | UInt64(qos.rawValue) << Trait.qos.rawValue
-        self.topic = topic
-        keyBytes = key ?? .none
-        self.payload = payload
+        topicBytes = Stored(topic)
+        keyBytes = Stored(key ?? .none)
+        payloadBytes = Stored(payload)
         self.id = id
         self.sender = sender
         self.room = room
+    }
+}
+
+extension UnsafeMutablePointer<MessageView> {
+    /// Writes a message here, a field at a time: an assignment of the whole would copy it once more.
+    /// - Parameter room: takes the place of the message's own; nil: that stays.
+    @inlinable @inline(__always)
+    public func show(_ message: MessageView, room: Int? = nil) {
+        (pointee.word, pointee.id, pointee.sender) = (message.word, message.id, message.sender)
+        (pointee.topicBytes.start, pointee.topicBytes.count) = (message.topicBytes.start, message.topicBytes.count)
+        (pointee.keyBytes.start, pointee.keyBytes.count) = (message.keyBytes.start, message.keyBytes.count)
+        (pointee.payloadBytes.start, pointee.payloadBytes.count) = (message.payloadBytes.start, message.payloadBytes.count)
+        (pointee.room, pointee.roomBytes) = (room ?? message.room, message.roomBytes)
+        (pointee.filterBytes.start, pointee.filterBytes.count) = (message.filterBytes.start, message.filterBytes.count)
+        (pointee.propertyBytes.start, pointee.propertyBytes.count) = (message.propertyBytes.start, message.propertyBytes.count)
     }
 }
 

@@ -15,10 +15,14 @@ public protocol RuleHooks: AnyObject {
     /// Whether the messages since `beginRead` have taken so long that other clients are to have their turn.
     var takesLong: Bool { get }
 
-    /// Runs `on_message` of the selected rules, as `onMessage` does, and begins the message's turn. Rules have made nothing of the message yet.
+    /// Where the message that `answer` is about is written: rules read it there. nil: `answer` is not to be asked.
+    var message: UnsafeMutablePointer<MessageView>? { get }
+
+    /// Runs `on_message` of the selected rules about `message`, as `onMessage` does, and begins the message's turn. Rules have made nothing of it
+    /// yet.
     ///
     /// The router asks this of each message that rules want. Most pass, and nothing more is asked; so the answer fits in a register.
-    func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer
+    func answer(selection: RuleSelection, now: Double) -> RuleAnswer
 
     /// What `onMessage` would have returned where the last answer was `.decided`. Its buffers live until the next call of any hook.
     var decided: MessageOutcome { get }
@@ -136,7 +140,8 @@ public protocol RuleHooks: AnyObject {
 }
 
 extension RuleHooks {
-    public func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer { .notAsked }
+    public var message: UnsafeMutablePointer<MessageView>? { nil }
+    public func answer(selection: RuleSelection, now: Double) -> RuleAnswer { .notAsked }
     public var decided: MessageOutcome { .pass }
     public func beginTurn() {}
     public func beginRead() {}
@@ -407,44 +412,4 @@ public struct MessageOutcome {
 
     /// `why` as a text, for what outlives it.
     public var reason: String { String(decoding: why, as: UTF8.self) }
-}
-
-/// The rules' decision about a client that connects.
-public enum ConnectOutcome: Equatable, Sendable {
-    case accept
-    /// Admitted, with these fields in place of the client's own; nil leaves a field as it is.
-    case acceptAs(uid: String?, tags: [String]?, alias: [String]?, terms: ClientTerms = ClientTerms())
-    case reject(why: String)
-    /// Told to connect to this `host:port`.
-    case redirect(to: String)
-    /// A rule looks something up: the outcome comes later.
-    case waits
-}
-
-/// A subscription that a client asks for.
-public struct SubscriptionRequest: Equatable, Sendable {
-    /// A topic, or an MQTT topic filter where it has wildcards.
-    public var topic: String
-    public var group: String
-    /// Only messages with this key; nil takes all (`*` on the exchange protocol's wire).
-    public var key: String?
-    /// The most that messages come with. The exchange protocol's counts as QoS 1. Rules may make it lower.
-    public var qos: QoS
-
-    public init(topic: String, group: String, key: String? = nil, qos: QoS = .atLeastOnce) {
-        self.topic = topic
-        self.group = group
-        self.key = key
-        self.qos = qos
-    }
-}
-
-/// The rules' decision about a subscription.
-public enum SubscribeOutcome: Equatable, Sendable {
-    case accept
-    /// Accepted with another topic, another group or a lower QoS.
-    case acceptAs(SubscriptionRequest)
-    case reject(why: String)
-    /// A rule looks something up: the outcome comes later.
-    case waits
 }

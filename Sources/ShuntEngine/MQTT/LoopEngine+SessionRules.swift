@@ -103,7 +103,7 @@ extension LoopEngine {
         router.beginMessage(will)
         router.tracer?.begin(will, from: router.peerOf, now: now)
         var asked = will
-        asked.room = UInt32(clamping: limits.fanout)
+        asked.room = limits.fanout
         let outcome = hooks.onWill(asked, of: peer, now: now)
         router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
         if router.leavesMore { sendOthers() }

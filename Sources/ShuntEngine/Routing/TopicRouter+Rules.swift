@@ -56,8 +56,8 @@ extension TopicRouter {
     @inline(__always)
     func ask(_ hooks: any RuleHooks, _ rules: RuleSelection, about message: MessageView) -> MessageOutcome {
         var message = message
-        message.room = UInt32(clamping: limits.fanout - madeOfMessage)
-        message.roomBytes = UInt32(clamping: Int(MessageView.madeBytes) - madeBytes)
+        message.room = max(0, limits.fanout - madeOfMessage)
+        message.roomBytes = max(0, MessageView.madeBytes - madeBytes)
         return hooks.onMessage(message, selection: rules, now: now)
     }
 
@@ -197,7 +197,7 @@ extension TopicRouter {
     /// Rules that send on what others have sent on multiply: all that comes of one message is bounded, in number and bytes. Their host
     /// keeps to what `room` says, except for a message that takes another's place.
     private func mayMakeAnother() -> Bool {
-        guard madeOfMessage <= limits.fanout, madeBytes <= Int(MessageView.madeBytes) else { return false }
+        guard madeOfMessage <= limits.fanout, madeBytes <= MessageView.madeBytes else { return false }
         madeOfMessage += 1
         return true
     }

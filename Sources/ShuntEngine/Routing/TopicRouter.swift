@@ -12,6 +12,8 @@ public final class TopicRouter {
     var limits: RoutingLimits
     /// nil where no rules run, and nobody follows messages.
     private(set) var hooks: (any RuleHooks)?
+    /// Where their `answer` wants its message; nil where it is not to be asked.
+    private var asked: UnsafeMutablePointer<MessageView>?
     /// The rules alone.
     private var rules: (any RuleHooks)?
     /// Tells of messages that operators follow; nil where nobody does.
@@ -97,6 +99,8 @@ public final class TopicRouter {
         let wanted = new?.wanted ?? []
         looksAtDeliveries = wanted.contains(.deliver)
         asksGroups = wanted.contains(.select)
+        // There is more to do than to ask where rules choose members.
+        asked = asksGroups ? nil : hooks?.message
         looksAtAcks = wanted.contains(.acked)
         index.forgetRoutes()
     }
@@ -168,13 +172,12 @@ public final class TopicRouter {
     func ask(
         _ rules: RuleSelection, about message: @autoclosure () -> MessageView, _ route: RouteReference, _ hooks: (any RuleHooks)?
     ) -> RuleAnswer {
-        // There is more to do than to ask where rules choose members, and less where they have decided for all messages of the topic.
-        guard !asksGroups, !index.hasStanding || index.standing(of: route) == nil else { return .notAsked }
+        // There is less to do where they have decided for all messages of the topic.
+        guard let asked, !index.hasStanding || index.standing(of: route) == nil else { return .notAsked }
         isDead = false
-        var message = message()
-        message.room = UInt32(truncatingIfNeeded: limits.fanout)
+        asked.show(message(), room: limits.fanout)
         // Bound to no name, which would count them once more for each message.
-        let answer = hooks.unsafelyUnwrapped.answer(message, selection: rules, now: now)
+        let answer = hooks.unsafelyUnwrapped.answer(selection: rules, now: now)
         if case .passes = answer { return answer }
         takesLong = hooks.unsafelyUnwrapped.takesLong
         if case .passesLate = answer { return .passes }

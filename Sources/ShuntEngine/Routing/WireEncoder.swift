@@ -147,9 +147,9 @@ extension MessageView {
     @inline(__always)
     init(_ frame: FrameView, _ start: UnsafeRawPointer, sender: ConnectionID) {
         self.init(
-            kind: .topic, topic: frame.name(in: start) ?? .none, key: frame.key(in: start),
-            payload: frame.value(in: start) ?? .none, format: frame.format,
+            kind: .topic, topic: frame.name.bytesOrNone(in: start), key: nil, payload: frame.value.bytesOrNone(in: start), format: frame.format,
             compression: frame.compression, id: frame.id, sender: sender, qos: .atLeastOnce)
+        setKey(frame.key.bytesOrNone(in: start), isThere: !frame.key.isAbsent)
     }
 
     /// A PUBLISH of MQTT, without what its properties say.

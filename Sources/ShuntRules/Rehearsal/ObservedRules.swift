@@ -193,7 +193,7 @@ public final class ObservedRules: RuleHooks {
     private func call(_ hook: shunt_hook, _ course: Course, _ chat: ChatView?, _ rule: Int, _ now: Double) -> MessageOutcome? {
         begin(now, course.view.sender)
         var view = course.view
-        view.room -= UInt32(clamping: min(Int(view.room), course.sent.count))
+        view.room -= min(view.room, course.sent.count)
         rules.view.pointee = shunt_message(view, filter: course.filter)
         let mask: UInt64 = 1 << UInt64(rule)
         let isMore =

@@ -45,7 +45,13 @@ final class ScriptedRules: RuleHooks {
     private var bytes: [UnsafeMutableRawBufferPointer] = []
     private var made: [RoutedMessage] = []
 
-    deinit { for bytes in bytes { bytes.deallocate() } }
+    private let written = UnsafeMutablePointer<MessageView>.allocate(capacity: 1)
+    var message: UnsafeMutablePointer<MessageView>? { written }
+
+    deinit {
+        written.deallocate()
+        for bytes in bytes { bytes.deallocate() }
+    }
 
     func beginTurn() { turns += 1 }
     /// Whether rules may send more than the sender of a message may.
@@ -68,9 +74,9 @@ final class ScriptedRules: RuleHooks {
     }
 
     /// As rules in Lua do: what passes has no outcome.
-    func answer(_ message: MessageView, selection: RuleSelection, now: Double) -> RuleAnswer {
+    func answer(selection: RuleSelection, now: Double) -> RuleAnswer {
         beginTurn()
-        decided = onMessage(message, selection: selection, now: now)
+        decided = onMessage(written.pointee, selection: selection, now: now)
         guard decided.isPlainPass else { return .decided }
         return takesLong ? .passesLate : .passes
     }
@@ -78,7 +84,7 @@ final class ScriptedRules: RuleHooks {
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
         let topic = String(decoding: message.topic, as: UTF8.self)
         seen.append("\(topic) hops=\(message.hops)")
-        rooms.append(Int(message.room))
+        rooms.append(message.room)
         return outcome(script[topic] ?? .pass(), message)
     }
 
