@@ -5,7 +5,11 @@ extension LoopEngine: PeerDirectory {
     public func peer(_ id: ConnectionID) -> Peer? {
         if id.isSession { return sessions[id].flatMap { $0.isConnected ? peer($0.client) : nil } }
         guard isCurrent(id) else { return guest?.id == id ? guest : nil }
-        let client = clients[id.slot]
+        return peer(id, clients[id.slot])
+    }
+
+    /// A client as rules see it.
+    func peer(_ id: ConnectionID, _ client: Client) -> Peer {
         let identity = client.identity
         var seen = Peer(
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],

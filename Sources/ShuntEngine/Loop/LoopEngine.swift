@@ -85,7 +85,7 @@ public final class LoopEngine {
     var broadcastFrame = Stretch.none
     /// The chat message that was made last, until `clear`.
     var lastChatFrame: ChatFrame?
-    /// A chat's sender that is connected to another loop, while rules look at what it sends.
+    /// A chat's sender that is connected to another loop, while rules look at what it sends; or a will's client, which has gone.
     var guest: Peer?
     /// Scratch for the devices that a broadcast is for.
     var matching: ContiguousArray<ConnectionID> = []

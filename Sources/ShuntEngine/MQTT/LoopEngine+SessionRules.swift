@@ -68,7 +68,7 @@ extension LoopEngine {
                     (message.qos, message.isRetained) = (will.qos, will.isRetained)
                     if let properties = try? PublishProperties(properties) { message.take(properties) }
                     if let hooks, hooks.wanted.contains(.will) {
-                        pass(message, of: peer(identity, connection), through: hooks)
+                        pass(message, of: client(of: will, identity, connection), through: hooks)
                     } else {
                         publishForNobody(message)
                     }
@@ -86,14 +86,10 @@ extension LoopEngine {
         if router.leavesMore { sendOthers() }
     }
 
-    /// A will's client, as rules see it: what only its connection knows has gone with that.
-    func peer(_ identity: Client.Identity, _ connection: ConnectionID) -> Peer {
-        if let peer = peer(connection) { return peer }
-        var peer = Peer(
-            id: .nobody, uid: identity.uid, device: identity.device, tags: identity.tags, alias: identity.alias,
-            protocolName: ClientProtocol.mqtt.rawValue, address: "", connectedAt: 0)
-        peer.attributes = identity.attributes
-        return peer
+    /// A will's client, as rules see it: where it has gone, as it was.
+    private func client(of will: Will, _ identity: Client.Identity, _ connection: ConnectionID) -> Peer {
+        if let peer = peer(connection) ?? will.departed.map({ peer($0.id, $0.client) }) { return peer }
+        return Peer(id: .nobody, uid: identity.uid, device: identity.device, protocolName: ClientProtocol.mqtt.rawValue, address: "", connectedAt: 0)
     }
 
     /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message: all of that
@@ -106,7 +102,10 @@ extension LoopEngine {
         asked.room = UInt32(clamping: limits.fanout)
         let outcome = hooks.onWill(asked, of: peer, now: now)
         router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
+        let before = guest
+        guest = peer
         if router.leavesMore { sendOthers() }
+        guest = before
     }
 
     // MARK: Acknowledgements
