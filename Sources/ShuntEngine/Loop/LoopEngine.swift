@@ -38,6 +38,8 @@ public final class LoopEngine {
     var entering = ConnectionID.none
     /// Why clients are closed that are being closed, in a sentence.
     var closeTexts: [ConnectionID: String] = [:]
+    /// How many messages wait in a client's buffer.
+    public var waiting: (ConnectionID) -> Int = { _ in 0 }
     /// Clients that go to other workers.
     var departures = Departures()
     /// Bytes of wills and user properties of clients.
