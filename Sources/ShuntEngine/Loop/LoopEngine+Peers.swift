@@ -56,6 +56,12 @@ extension LoopEngine: PeerDirectory {
         clients[connection.slot].protocolName == .mqtt ? clients[connection.slot].identity?.name ?? "" : ""
     }
 
+    /// The same of a client, or a session, as subscriptions name it; empty where it is not there.
+    func clientID(ofSubscriber id: ConnectionID) -> String {
+        guard id.loop == loop, id.isSession else { return isCurrent(id) ? clientID(of: id) : "" }
+        return sessions[id]?.clientID ?? ""
+    }
+
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }
 
     public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {

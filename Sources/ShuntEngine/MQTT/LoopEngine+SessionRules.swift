@@ -49,7 +49,9 @@ extension LoopEngine {
         _ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none, as subscriber: ConnectionID = .none
     ) {
         guard let will else { return }
-        router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+        sending(as: identity.name) {
+            router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+        }
     }
 
     private func publish(_ will: Will, of identity: Client.Identity, _ connection: ConnectionID) {
@@ -100,12 +102,12 @@ extension LoopEngine {
         router.tracer?.begin(will, from: router.peerOf, now: now)
         var asked = will
         asked.room = UInt32(clamping: limits.fanout)
-        let outcome = hooks.onWill(asked, of: peer, now: now)
-        router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
         let before = guest
         guest = peer
-        if router.leavesMore { sendOthers() }
+        let outcome = hooks.onWill(asked, of: peer, now: now)
         guest = before
+        router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
+        if router.leavesMore { sendOthers() }
     }
 
     // MARK: Acknowledgements
