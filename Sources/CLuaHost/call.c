@@ -81,6 +81,7 @@ void tidy_up(shunt_host *host, shunt_rule *rule) {
     bool is_out_of_memory = host->budget.killed == KILL_MEMORY;
     if (host->budget.killed != KILL_NONE || host->budget.grace != 0) { forgive(host, rule); }
     host->untidy = false;
+    message_payload(rule)->type = LUA_NOTHING;
     if (host->collector_stopped) {
         host->collector_stopped = false;
         lua_gc(rule->L, LUA_GCRESTART);

@@ -5,6 +5,7 @@
 #include "CLuaHost.h"
 #include "call_state.h"
 #include "lua_layout.h"
+#include "payload.h"
 #include "values.h"
 
 #include <lua5.4/lauxlib.h>
@@ -205,8 +206,8 @@ struct shunt_host {
     uintptr_t stack_start;
     /// While a text is joined with the stack where it is: after an error, too, until the call has ended.
     bool collector_stopped;
-    /// A call leaves something to do when it has ended: it was overdue, or has no memory, lines to log, a large scratch, a collector that has
-    /// stopped. The signal handler writes it, too.
+    /// A call leaves something to do when it has ended: it was overdue, or has no memory, lines to log, a large scratch, a long payload as a text,
+    /// a collector that has stopped. The signal handler writes it, too.
     volatile sig_atomic_t untidy;
 
     shunt_rule *rules[MAX_RULES];
@@ -376,12 +377,6 @@ typedef struct {
     char bytes[];
 } copy_object;
 
-/// How a payload is read. `msg` has two places for each form, from `first` on: what it gave and what was wrong.
-typedef enum { AS_JSON, AS_MSGPACK, AS_CBOR } payload_form;
-/// Pushes what the payload decodes to, or nil, and what was wrong with it. The payload of `msg`, which is at 1, is decoded once a call.
-void push_decoded(lua_State *L, const shunt_message *message, bool current, payload_form form, int first);
-/// The payload as the application sent it, or an error.
-shunt_bytes plain_payload(lua_State *L, const shunt_message *message);
 void push_message(lua_State *L);
 /// Notes what is asked of `msg`, which is at this place on the stack, for each message.
 void note_message(shunt_rule *rule, int index);

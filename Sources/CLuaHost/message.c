@@ -9,9 +9,10 @@
 enum { COPY_PAYLOAD_LIMIT = 64 * 1024, MAX_TEXT = 65535, BORROWED_PAYLOAD = 1, BORROWED_PROPERTIES = 2 };
 enum { USER_TOPIC = 1, USER_KEY, USER_PAYLOAD, USER_FILTER, USER_PROPERTIES, USER_COPY_VALUES = USER_PROPERTIES };
 /// Of `msg`: what its payload was decoded to and what was wrong, in each form; the filter, decoded, the topic that was asked for last,
-/// `msg.props`, the client that was asked about last, and the names of the fields that are asked for most.
+/// `msg.props`, the client that was asked about last, the payload while a call that has read a long one runs, and the names of the fields
+/// that are asked for most.
 enum {
-    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_PROPS, USER_PEER, USER_NAMES,
+    USER_DECODED = 1, USER_FILTER_TABLE = USER_DECODED + 6, USER_TOPIC_TEXT, USER_PROPS, USER_PEER, USER_PAYLOAD_TEXT, USER_NAMES,
     USER_MESSAGE_VALUES = USER_NAMES + MESSAGE_FIELDS - 1
 };
 static const char *const field_names[MESSAGE_FIELDS] = {"topic", "payload", "json", "with", "msgpack", "cbor"};
@@ -186,7 +187,8 @@ static void push_field(lua_State *L, const shunt_message *message, bool current,
     if (IS(name, count, "topic")) {
         if (current) { push_current_topic(L, message->topic); } else { push_bytes(L, message->topic); }
     } else if (IS(name, count, "payload")) {
-        push_bytes(L, plain_payload(L, message));
+        // A copy that was given its payload has it as a text.
+        if (current || lua_getiuservalue(L, 1, USER_PAYLOAD) != LUA_TSTRING) { push_payload(L, message); }
     } else if (IS(name, count, "key")) {
         if (message->has_key) { push_bytes(L, message->key); } else { lua_pushnil(L); }
     } else if (IS(name, count, "kind")) {
@@ -411,6 +413,7 @@ void push_message(lua_State *L) {
 }
 
 lua_value *message_peer(const shunt_rule *rule) { return &((lua_object *)rule->message)->values[USER_PEER - 1]; }
+lua_value *message_payload(const shunt_rule *rule) { return &((lua_object *)rule->message)->values[USER_PAYLOAD_TEXT - 1]; }
 
 void note_message(shunt_rule *rule, int index) {
     lua_State *L = rule->L;

@@ -25,8 +25,9 @@ static void inflate(lua_State *L, shunt_host *host, const shunt_message *message
 
 static bool has_current_payload(const shunt_host *host, const shunt_message *message) {
     const shunt_message *current = &host->message;
-    return host->in_message && message->compression == current->compression && message->payload.count == current->payload.count
-        && memcmp(message->payload.start, current->payload.start, current->payload.count) == 0;
+    if (!host->in_message || message->compression != current->compression || message->payload.count != current->payload.count) { return false; }
+    bool is_shared = message->payload.start == current->payload.start;
+    return is_shared || memcmp(message->payload.start, current->payload.start, current->payload.count) == 0;
 }
 
 shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
@@ -36,6 +37,22 @@ shunt_bytes plain_payload(lua_State *L, const shunt_message *message) {
     if (!current || !host->payload_inflated) { inflate(L, host, message); }
     host->payload_inflated = current;
     return (shunt_bytes){host->inflated.bytes, host->inflated.count};
+}
+
+void push_payload(lua_State *L, const shunt_message *message) {
+    shunt_host *host = host_of(L);
+    lua_value *kept = message_payload(host->rule);
+    bool current = message == &host->message || (message->payload.count > 0 && has_current_payload(host, message));
+    if (current && kept->type != LUA_NOTHING) {
+        *thread_of(L)->top++ = *kept;
+        return;
+    }
+    shunt_bytes payload = plain_payload(L, message);
+    push_bytes(L, payload);
+    if (!current || payload.count <= SHORT_PAYLOAD) { return; }
+    *kept = *top_of(L);
+    written(L, (lua_object *)host->rule->message);
+    host->untidy = true;
 }
 
 void push_decoded(lua_State *L, const shunt_message *message, bool current, payload_form form, int first) {

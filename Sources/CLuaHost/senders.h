@@ -13,9 +13,10 @@ static inline bool has_current_topic(const shunt_host *host, const shunt_message
     return topic.count == 0 || topic.start == current.start || memcmp(topic.start, current.start, topic.count) == 0;
 }
 
-/// The rules that have been asked about the message since a rule renamed it.
+/// The rules that have been asked about the message since a rule renamed it, and are not to see it again; all once one has said `route.done()`.
 static inline uint64_t asked_since(const shunt_host *host, uint8_t rule) {
     const message_chain *chain = &host->chain;
+    if (chain->outcome->decision == SHUNT_VERDICT_DONE) { return UINT64_MAX; }
     uint64_t after = ~(((uint64_t)2 << rule) - 1);
     return host->selected & host->having[chain->hook] & ~host->skipped & ~chain->rules & after;
 }

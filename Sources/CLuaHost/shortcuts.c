@@ -22,7 +22,7 @@ const lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const lua_value *object, u
 
 void luaC_step(lua_State *L);
 
-/// What `msg` has for a name, where that is its payload, as it came, or a method. - Returns: false, and nothing done, for all else.
+/// What `msg` has for a name, where that is its payload, short and as it came, or a method. - Returns: false, and nothing done, for all else.
 static bool answer_message(lua_State *L, const shunt_host *host, const shunt_rule *rule, const void *name, lua_value *result) {
     for (int method = FIELD_JSON; method < MESSAGE_FIELDS; method++) {
         if (name != rule->field_names[method]) { continue; }
@@ -30,7 +30,8 @@ static bool answer_message(lua_State *L, const shunt_host *host, const shunt_rul
         return true;
     }
     const shunt_message *message = &host->message;
-    if (name != rule->field_names[FIELD_PAYLOAD] || (message->compression != 0 && message->payload.count > 0)) { return false; }
+    if (name != rule->field_names[FIELD_PAYLOAD] || message->payload.count > SHORT_PAYLOAD) { return false; }
+    if (message->compression != 0 && message->payload.count > 0) { return false; }
     lua_text *text = luaS_newlstr(L, message->payload.count > 0 ? message->payload.start : "", message->payload.count);
     *result = (lua_value){.bits.pointer = text, .type = text->tag | LUA_COLLECTED};
     if (((const lua_global *)thread_of(L)->global)->debt > 0) { luaC_step(L); }

@@ -135,6 +135,8 @@ public final class Connection {
     public var isStuck: Bool { congestion?.isStuck ?? false }
     /// Bytes that wait to be written.
     public var waiting: Int { out.count }
+    /// Messages among them.
+    public var waitingMessages: Int { Int(out.messages) }
     /// The client's: its transport's word, else the socket's.
     public var remoteAddress: PeerAddress { layer?.remoteAddress ?? PeerAddress(remoteOf: descriptor) }
     /// The client's, where its transport has verified one.

@@ -105,24 +105,24 @@ extension EventLoop {
             return .queued
         case .dropNewest:
             figures.droppedSlow += 1
-            handler.dropped(bytes, for: connection)
+            handler.dropped(bytes, before: .none, for: connection)
             return .dropped
         case .dropOldest:
             // Some more than is needed now, since the rest has to be moved for it.
             let needed = max(connection.out.count + bytes.count - limits.outBuffer, bytes.count)
             let dropped = connection.out.dropOldest(
                 max(needed, limits.outBuffer / 16), framing: handler.framing(of: connection.role),
-                mayDrop: { handler.mayDrop($0, for: connection) }, onDrop: { handler.dropped($0, for: connection) })
+                mayDrop: { handler.mayDrop($0, for: connection) }, onDrop: { handler.dropped($0, before: $1, for: connection) })
             figures.droppedSlow += dropped.messages
             guard dropped.bytes >= needed || connection.out.isEmpty else {
                 figures.droppedSlow += 1
-                handler.dropped(bytes, for: connection)
+                handler.dropped(bytes, before: .none, for: connection)
                 return .dropped
             }
             queue(bytes, to: connection)
             return .queued
         case .disconnect:
-            handler.dropped(bytes, for: connection)
+            handler.dropped(bytes, before: .none, for: connection)
             closeSlow(connection)
             return .disconnected
         }

@@ -26,7 +26,8 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
     /// Whether a message that stands in the connection's queue may be dropped for a newer one, as far as those behind it go.
     func mayDrop(_ frame: Bytes, for connection: Connection) -> Bool
     /// A message is dropped, since the connection is too slow. Nothing may be sent meanwhile.
-    func dropped(_ frame: Bytes, for connection: Connection)
+    /// - Parameter rest: what waits behind it.
+    func dropped(_ frame: Bytes, before rest: Bytes, for connection: Connection)
     /// `connect` came to nothing.
     func connectFailed(role: Connection.Role, address: HostPort, why: String)
     /// All that was ready in this turn has been handled; the loop writes all that is queued when this returns.
@@ -37,7 +38,7 @@ public protocol EventLoopHandler: AnyObject, SendableMetatype {
 
 extension EventLoopHandler {
     public func mayDrop(_ frame: Bytes, for connection: Connection) -> Bool { true }
-    public func dropped(_ frame: Bytes, for connection: Connection) {}
+    public func dropped(_ frame: Bytes, before rest: Bytes, for connection: Connection) {}
     public func slowConsumerPolicy(of connection: Connection, for kind: FrameKind) -> SlowConsumerPolicy { .dropNewest }
     public func transport(for connection: Connection) -> (any Transport)? { nil }
 }

@@ -92,10 +92,10 @@ struct OutBuffer {
     /// Drops the oldest messages that no byte of has been written, until `needed` bytes are free or none is left.
     /// - Parameters:
     ///   - mayDrop: is asked about each of them; one that others build on stays.
-    ///   - onDrop: is given each of them before it goes.
+    ///   - onDrop: is given each of them before it goes, and what waits behind it.
     /// - Returns: how many messages were dropped, and their bytes.
     mutating func dropOldest(
-        _ needed: Int, framing: Framing, mayDrop: (Bytes) -> Bool = { _ in true }, onDrop: (Bytes) -> Void
+        _ needed: Int, framing: Framing, mayDrop: (Bytes) -> Bool = { _ in true }, onDrop: (Bytes, Bytes) -> Void
     ) -> (messages: Int, bytes: Int) {
         guard let block else { return (0, 0) }
         var read = Int(head) + Int(partial)
@@ -108,7 +108,7 @@ struct OutBuffer {
             if frame.kind.mayDrop, mayDrop(bytes) {
                 freed += frame.length
                 dropped += 1
-                onDrop(bytes)
+                onDrop(bytes, Bytes(start: block + read + frame.length, count: Int(tail) - read - frame.length))
             } else {
                 kept.append((read, frame.length))
             }

@@ -42,6 +42,7 @@ final class WorkerLoop: EventLoopHandler {
                 return neighbours.address(of: worker, listener: name)
             })
         engine.sessionDirectory = setup.rules.sessions
+        engine.waiting = { [unowned loop] in loop.connection($0)?.waitingMessages ?? 0 }
         driver = LoopDriver(engine)
         engine.setAccess(peers.doorkeeper.access(), now: loop.now)
         do throws(ShuntError) {
@@ -112,8 +113,8 @@ final class WorkerLoop: EventLoopHandler {
 
     func mayDrop(_ frame: Bytes, for connection: Connection) -> Bool { engine.mayDrop(frame, for: connection.id) }
 
-    func dropped(_ frame: Bytes, for connection: Connection) {
-        if engine.wantsUndelivered { engine.undelivered(frame, engine.form(of: connection.id), why: .queueFull, now: loop.now) }
+    func dropped(_ frame: Bytes, before rest: Bytes, for connection: Connection) {
+        engine.dropped(frame, before: rest, for: connection.id, now: loop.now)
     }
 
     func connectFailed(role: Connection.Role, address: HostPort, why: String) {}

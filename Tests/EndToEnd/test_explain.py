@@ -95,6 +95,10 @@ def test_a_group_that_is_not_there_is_told(cluster):
     assert (route["missing_group"], route["other_groups"], route["groups"]) == ("zz", ["workers"], [])
 
 
+def answer_of(arguments):
+    return json.loads(run(*arguments).stdout)["workers"][0]["answer"]
+
+
 def test_a_renamed_message_is_asked_about_as_a_worker_asks(shunt, tmp_path):
     plugins = write_rule(tmp_path / "plugins", "mover", """
 return { priority = 9, on_message = function(msg) return msg:with { topic = "t/" .. msg.topic } end }""")
@@ -106,12 +110,15 @@ return { priority = 9, on_message = function(msg) return msg:with { topic = "t/"
     arguments = ("admin", "explain", "--topic", "x", "--payload", "old", "--master", process.admin, "--output", "json")
 
     def answer():
-        found = json.loads(run(*arguments).stdout)["workers"][0]["answer"]
+        found = answer_of(arguments)
         return found if found["routes"] else None
 
     answer = eventually(answer)
     assert [(rule["rule"], rule["topic"]) for rule in answer["rules"]] == [("mover", "x"), ("marker", "t/x"), ("guard", "t/x")]
     assert [(route["topic"], route["by"]) for route in answer["routes"]] == [("t/x", "mover")]
+    write_rule(plugins, "marker", 'return { priority = 5, on_message = function(msg) return route.done() end }')
+    run("admin", "rules", "reload", "--master", process.admin)
+    eventually(lambda: [rule["rule"] for rule in answer_of(arguments)["rules"]] == ["mover", "marker"])
 
 
 def test_what_goes_out_later_is_followed(shunt, tmp_path):

@@ -94,6 +94,31 @@ def test_a_full_quota_lets_a_client_take_its_own_place_and_nobody_bring_more_alo
         assert answers == ([200, 200, 403] if number == 0 else [403] * 3), name
 
 
+def test_the_subscriptions_of_a_session_count_when_its_client_comes_back(running, mqtt):
+    worker = running({"tenant-quota": {"separator": "@", "default": {"connections": 2, "subscriptions": 3}}}, loops=2)
+
+    def comes(name, **more):
+        client = mqtt(worker)
+        client.connect(name, user="ada@acme", clean=False, more={"session_expiry": 60}, **more)
+        return client
+
+    first = comes("first")
+    assert first.subscribe("a", "b") == [0, 0]
+    first.vanish()
+    second = comes("second")
+    eventually(lambda: second.subscribe("c", "d") == [0, 0], what="room once the first has gone")
+    assert comes("first", refused=True).connack.reason == 0x87
+    second.unsubscribe("d")
+    first = comes("first")
+    assert first.connack.session_present
+    # It may take its own place, and ask for what it has.
+    first = comes("first")
+    assert first.subscribe("a", "b") == [0, 0]
+    assert second.subscribe("e")[0] >= 0x80
+    first.unsubscribe("a")
+    assert second.subscribe("e") == [0]
+
+
 def test_a_client_renews_its_token_and_stays(running, mqtt):
     worker = running({"jwt-auth": {"secrets": {"a": SECRET}, "leeway": "0s"}})
     client = mqtt(worker)

@@ -121,3 +121,21 @@ def test_rules_that_have_seen_the_new_topic_are_not_asked_again_and_others_are(c
     sender.publish("old/again", b"1", 1)
     sender.publish("old/end", b"1", 1)
     assert [reader.message().topic for _ in range(2)] == ["new/again", "new/end"]
+
+
+@pytest.mark.parametrize("hook", ["on_message", "on_will"])
+def test_no_rule_sees_a_renamed_message_after_one_has_ended_the_chain(clients, hook):
+    done = """
+return { priority = 5, HOOK = function(msg)
+  if msg.payload == "done" then return route.done() end
+end }
+"""
+    _, reader, client = clients({
+        "mover": OLD.replace("on_message", hook), "done": done.replace("HOOK", hook), "guard": GUARD})
+    for payload, wanted in ((b"done", b"done"), (b"x", b"x guarded " + (b"1" if hook == "on_message" else b"0"))):
+        if hook == "on_will":
+            client("mortal", will=Will("old/x", payload)).vanish()
+        else:
+            client("sender").publish("old/x", payload, 1)
+        message = reader.message()
+        assert (message.topic, message.payload) == ("new/x", wanted)

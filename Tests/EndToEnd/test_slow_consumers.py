@@ -244,9 +244,18 @@ def test_a_stuck_client_of_mqtt_stays_whatever_aliases_it_has(shunt, aliases):
         client.close()
 
 
-def test_messages_that_are_dropped_leave_aliases_as_they_are(shunt):
-    """The oldest messages go, but none that tells a number: each message comes under its own topic, and the client stays."""
+TOLD = """
+local R = {}
+function R.on_undelivered(msg, why) counter("told", { right = tostring(msg.payload:match("^%S+") == msg.topic) }):inc() end
+return R
+"""
+
+
+def test_messages_that_are_dropped_leave_aliases_as_they_are(shunt, tmp_path):
+    """The oldest messages go, but none that tells a number: each message comes under its own topic, and the client stays. Those that go are
+    told under their own topic, too."""
     worker = shunt.worker({
+        "rules.directory": write_rule(tmp_path / "rules", "told", TOLD), "rules.enabled": "all",
         "worker.listeners.mqtt.protocol": "mqtt", "worker.listeners.mqtt.listen": "127.0.0.1:0", "worker.slow_consumer": "drop_oldest",
         "limits.out_buffer": "256KiB", "worker.loops": 1})
     address = worker.listeners["worker.mqtt"]
@@ -274,5 +283,6 @@ def test_messages_that_are_dropped_leave_aliases_as_they_are(shunt):
         assert message.payload.split()[0].decode() == message.topic
         if message.topic == "last" and message.payload.split()[1] == b"999":
             break
+    assert worker.metric('shunt_rule_told_total{rule="told",right="true"}') == worker.metric(DROPPED)
     for client in (slow, producer):
         client.close()

@@ -43,7 +43,7 @@ struct OutBufferTests {
     @Test("Drops the oldest messages first, as many as are needed")
     mutating func dropsOldest() {
         for mark in [1, 3, 5, 7] as [UInt8] { add(10, mark: mark) }
-        let dropped = buffer.dropOldest(15, framing: Self.framing, onDrop: { _ in })
+        let dropped = buffer.dropOldest(15, framing: Self.framing, onDrop: { _, _ in })
         #expect(dropped.messages == 2)
         #expect(dropped.bytes == 20)
         #expect(marks() == [5, 7])
@@ -54,7 +54,7 @@ struct OutBufferTests {
     @Test("Keeps answers, in their order")
     mutating func keepsAnswers() {
         for mark in [2, 1, 4, 3, 5] as [UInt8] { add(10, mark: mark) }
-        let dropped = buffer.dropOldest(20, framing: Self.framing, onDrop: { _ in })
+        let dropped = buffer.dropOldest(20, framing: Self.framing, onDrop: { _, _ in })
         #expect(dropped.messages == 2)
         #expect(marks() == [2, 4, 5])
         buffer.release(to: &pool)
@@ -65,7 +65,7 @@ struct OutBufferTests {
     mutating func keepsNeeded() {
         for mark in [1, 3, 5, 7, 9] as [UInt8] { add(10, mark: mark) }
         var gone: [UInt8] = []
-        let dropped = buffer.dropOldest(20, framing: Self.framing, mayDrop: { $0[1] != 3 }, onDrop: { gone.append($0[1]) })
+        let dropped = buffer.dropOldest(20, framing: Self.framing, mayDrop: { $0[1] != 3 }, onDrop: { frame, _ in gone.append(frame[1]) })
         #expect(dropped.messages == 2)
         #expect(gone == [1, 5])
         #expect(marks() == [3, 7, 9])
@@ -77,7 +77,7 @@ struct OutBufferTests {
     mutating func keepsPartial() {
         for mark in [1, 3, 5] as [UInt8] { add(10, mark: mark) }
         _ = buffer.wrote(4, framing: Self.framing, pool: &pool)
-        let dropped = buffer.dropOldest(5, framing: Self.framing, onDrop: { _ in })
+        let dropped = buffer.dropOldest(5, framing: Self.framing, onDrop: { _, _ in })
         #expect(dropped.messages == 1)
         #expect(buffer.count == 16)
         #expect(buffer.bytes[0] == 1, "six bytes of the first frame are left")
@@ -100,7 +100,7 @@ struct OutBufferTests {
         #expect(buffer.messages == 2)
         let written4 = buffer.wrote(6, framing: Self.framing, pool: &pool)
         #expect(written4 == 1)
-        let dropped = buffer.dropOldest(5, framing: Self.framing, onDrop: { _ in })
+        let dropped = buffer.dropOldest(5, framing: Self.framing, onDrop: { _, _ in })
         #expect(dropped.messages == 0, "the only one left is partly written")
         let written5 = buffer.wrote(9, framing: Self.framing, pool: &pool)
         #expect(written5 == 1)
@@ -112,7 +112,7 @@ struct OutBufferTests {
     mutating func notEnough() {
         add(10, mark: 2)
         add(10, mark: 1)
-        let dropped = buffer.dropOldest(50, framing: Self.framing, onDrop: { _ in })
+        let dropped = buffer.dropOldest(50, framing: Self.framing, onDrop: { _, _ in })
         #expect(dropped.bytes == 10)
         #expect(marks() == [2])
         buffer.release(to: &pool)
@@ -148,7 +148,7 @@ struct OutBufferTests {
                 let written6 = buffer.wrote(count, framing: Self.framing, pool: &pool)
                 #expect(written6 >= 0)
             case 3:
-                var dropped = buffer.dropOldest(Int(random.next() % 100), framing: Self.framing, onDrop: { _ in }).messages
+                var dropped = buffer.dropOldest(Int(random.next() % 100), framing: Self.framing, onDrop: { _, _ in }).messages
                 expected.removeAll { mark in
                     guard dropped > 0, mark % 2 == 1 else { return false }
                     dropped -= 1

@@ -30,7 +30,12 @@ struct RehearsalTests {
     func renamed() throws {
         let rig = try Rig([
             "mover": "return { priority = 9, on_message = function(m) return m:with { topic = 't/' .. m.topic } end }",
-            "emits": "return { priority = 5, on_message = function(m, c) if m.payload == 'e' then c:emit(m:with { key = 'k' }) end end }",
+            "emits": """
+            return { priority = 5, on_message = function(m, c)
+              if m.payload == 'e' then c:emit(m:with { key = 'k' }) end
+              if m.payload == 'd' then return route.done() end
+            end }
+            """,
             "guard": "return { priority = 20, match = { topic = 't/#' }, on_message = function(m) return m:with { payload = 'new' } end }",
         ])
         let plain = try rig.run(#"{"topic":"x","payload":"p"}"#)
@@ -39,6 +44,9 @@ struct RehearsalTests {
         let emitted = try rig.run(#"{"topic":"x","payload":"e"}"#)
         #expect(emitted.steps.map(\.rule) == ["mover", "emits", "guard", "guard"])
         #expect(topics(emitted.out) == ["t/x", "t/x"])
+        let done = try rig.run(#"{"topic":"x","payload":"d"}"#)
+        #expect(done.steps.map(\.rule) == ["mover", "emits"])
+        #expect(topics(done.out) == ["t/x"])
     }
 
     @Test(

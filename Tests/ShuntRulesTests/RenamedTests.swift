@@ -57,6 +57,16 @@ struct RenamedTests {
         #expect(try sent(Self.rename, "", Self.rename, Self.payload) == [Sender("t/t/x", 2, of: 2, sentOn: [0, 2], seenBy: [3])])
     }
 
+    @Test("is seen by no other rule once one has ended the chain; what was emitted before is")
+    func done() throws {
+        let all = Array(0..<RuleSelection.capacity)
+        #expect(try sent(Self.rename, "", "return route.done()", "") == [Sender("t/x", 0, of: 0, sentOn: [0], seenBy: all)])
+        let emitted = Sender("t/x", 1, of: 0, sentOn: [0, 1], seenBy: [1])
+        #expect(
+            try sent(Self.rename, "ctx:emit(msg:with { key = 'k' }) return route.done()", "")
+                == [emitted, Sender("t/x", 0, of: 0, sentOn: [0], seenBy: all)])
+    }
+
     @Test("belongs to that rule where a later one sends it as it is")
     func fanout() throws {
         let made = try sent(Self.rename, "", #"return route.fanout { msg, msg:with { key = "k" }, route.to("u"), route.to("v", msg) }"#, "")

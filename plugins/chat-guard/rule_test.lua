@@ -26,6 +26,13 @@ return {
     for _, text in ipairs { "check", "heckler", "übelste", "héck", "heckü", "éheck", "h e c k", "fine" } do t:eq(say(t, text).verdict, "pass", text) end
   end,
 
+  ["keeps members with long names, and forgives nobody for want of memory"] = function(t)
+    guard(t, { flood = { rate = 0.001, burst = 1 } })
+    t:eq(passed(t, 2), 1)
+    for i = 1, 2000 do t:eq(say(t, "hi", ("u"):rep(60000) .. i).error, nil) end
+    t:eq(passed(t, 1), 0)
+  end,
+
   ["finds them next to any punctuation, symbol or emoji"] = function(t)
     guard(t, { words = { list = { "darn", "übel" } } })
     for _, word in ipairs { "darn", "ÜBEL" } do

@@ -1,6 +1,6 @@
 -- So many messages a second from each sender: a token bucket by uid, connection or address. See README.md.
 local R = {
-  name = "rate-limit", priority = 90,
+  name = "rate-limit", priority = 90, on_error = "reject", breaker = { errors = 1000000 },
   settings = {
     limits = list({
       topic = filter { default = "#", doc = "which topics" },
@@ -72,11 +72,14 @@ local function take(limit, sender, now)
   return enough
 end
 
--- Whose messages a limit counts together. An address comes with its port, which is another one for each connection; a client that has gone
--- before its will is published may have none.
+-- Clients choose how long their names are: ten thousand of them must not fill the rule's memory.
+local function short(text) return #text <= 200 and text or "sha256:" .. hash.sha256(text) end
+
+-- Whose messages a limit counts together. An address comes with its port, which is another one for each connection; one that is not known is
+-- empty.
 local function name_of(sender, by)
   if by == "address" and sender.address ~= "" then return (sender.address:gsub(":%d+$", "")) end
-  return by ~= "connection" and sender.uid ~= "" and "uid " .. sender.uid or sender.id
+  return by ~= "connection" and sender.uid ~= "" and short("uid " .. sender.uid) or sender.id
 end
 
 local function refusal(topic, sender, now)

@@ -100,6 +100,13 @@ return {
     t:eq(send(t, "ann"), "reject")
   end,
 
+  ["keeps as many senders with long names, and forgives nobody for want of memory"] = function(t)
+    t:settings { limits = { { rate = 0.001, burst = 1 } } }
+    t:eq(send(t, "ann"), "pass")
+    for i = 1, 2000 do t:eq(t:message({ topic = "t", payload = "x", sender = { uid = ("u"):rep(60000) .. i } }).error, nil) end
+    t:eq(send(t, "ann"), "reject")
+  end,
+
   ["keeps the buckets of two limits on one topic apart"] = function(t)
     t:ok(t:settings { limits = { { topic = "a", rate = 10, burst = 10 }, { topic = "a", rate = 1, burst = 12 } } })
     t:eq(sent(t, 20, "ann", "a"), 10)

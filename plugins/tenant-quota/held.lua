@@ -3,10 +3,12 @@
 local held = {}
 
 local TTL = 3600 -- seconds that a loop's word counts; on_tick says it again
-local ON_TRIAL, MOST_ON_TRIAL = 60, 10000
+local ON_TRIAL, MOST_ON_TRIAL, MOST_COMING = 60, 10000, 1000
 local clients, tenants, known, here = {}, {}, 0, 0
 -- Clients that have connected and done nothing yet, in their order from `first` to `last`; and tenants whose numbers are to be told again.
 local arrivals, first, last, waiting = {}, 1, 0, {}
+-- The clients of MQTT that have connected last, by their identifiers: one of them may come back to a session.
+local coming, older, count_of_coming = {}, {}, 0
 
 local function key_of(name, what, tenant, loop) return ("%s %s %d %s"):format(name, what, loop, tenant) end
 
@@ -63,7 +65,9 @@ function held.enter(name, id, tenant, stays, ctx)
   if not stays and last - first + 1 >= MOST_ON_TRIAL then return true end
   if not tenants[tenant] and known >= ctx.settings.remembered then return false end
   local until_time = not stays and ctx.now + ON_TRIAL or nil
-  clients[id] = { tenant = tenant, until_time = until_time, topics = before and before.topics or {}, count = moved }
+  clients[id] = {
+    tenant = tenant, until_time = until_time, topics = before and before.topics or {}, count = moved, inherited = before and before.inherited or 0,
+  }
   if until_time then last, arrivals[last + 1] = last + 1, { id = id, until_time = until_time } end
   if change(name, "connections", tenant, 1) and (moved == 0 or change(name, "subscriptions", tenant, moved)) then return true end
   held.leave(name, id)
@@ -78,7 +82,15 @@ function held.leave(name, id)
   if client.count > 0 then change(name, "subscriptions", client.tenant, -client.count) end
 end
 
-function held.subscribed(id, topic) return clients[id] and clients[id].topics[topic] end
+-- Whether a client has a subscription. Of those that came with its session it is not known what they are: clients mostly ask for the same ones
+-- again, so as many of the next ones are taken for them.
+function held.subscribed(id, topic)
+  local client = clients[id]
+  if client and not client.topics[topic] and client.inherited > 0 then
+    client.topics[topic], client.inherited = true, client.inherited - 1
+  end
+  return client and client.topics[topic]
+end
 
 function held.subscribe(name, id, topic)
   local client = clients[id]
@@ -90,9 +102,30 @@ end
 
 function held.unsubscribe(name, id, topic)
   local client = clients[id]
-  if not client or not client.topics[topic] then return end
+  if not client or not held.subscribed(id, topic) then return end
   client.topics[topic], client.count = nil, client.count - 1
   change(name, "subscriptions", client.tenant, -1)
+end
+
+-- A client of MQTT that has connected, whose tenant may have so many subscriptions.
+function held.expect(conn, most)
+  if count_of_coming >= MOST_COMING then coming, older, count_of_coming = {}, coming, 0 end
+  coming[conn.client_id], count_of_coming = { conn = conn, most = most }, count_of_coming + 1
+end
+
+-- It goes on with a session: the session's subscriptions are its own from now on, and it is counted for good. Where there is no room for them it
+-- is not counted any more, and the result is its conn, and how many there may be.
+function held.resume(name, client_id, count, ctx)
+  local arrival = coming[client_id] or older[client_id]
+  local id = arrival and arrival.conn.id
+  local client = id and clients[id]
+  coming[client_id], older[client_id] = nil, nil
+  if not client or count == 0 then return end
+  local fits = held.count(name, "subscriptions", client.tenant, ctx) + count <= arrival.most
+  client.until_time, client.count, client.inherited = nil, client.count + count, client.inherited + count
+  if change(name, "subscriptions", client.tenant, count) and fits then return end
+  held.leave(name, id)
+  return arrival.conn, arrival.most
 end
 
 -- Some of the work at a time: clients that were not seen again after on_connect are let go, and the others are told what is held here.

@@ -28,7 +28,7 @@ local R = {
 }
 
 local windows, held, whose = require "windows", require "held", require "tenant"
-local refusal = require "refusal"
+local refusal, places = require "refusal", require "places"
 local short, count, refuse = whose.short, refusal.count, refusal.refuse
 local set, name, reads_bytes, current = nil, R.name, {}, nil
 
@@ -56,29 +56,24 @@ local function unknown()
   return set.unknown == "reject" and refuse("reject", "unknown", "it belongs to no tenant") or nil
 end
 
--- A client's place among its tenant's connections; nothing where it has one, or needs none.
-local function enter(conn, tenant, plan, stays, ctx)
-  if not plan.connections and not plan.subscriptions then return nil end
-  local id, most, more = conn.id, plan.connections, plan.subscriptions
-  if not held.has(id, tenant) then
-    local full = most and held.count(name, "connections", tenant, ctx) >= most and not whose.takes_over(conn)
-    if full then return refuse("reject", "connections", ("its tenant has %d connections"):format(most)) end
-    local brings = more and held.subscriptions(id) or 0
-    full = brings > 0 and held.count(name, "subscriptions", tenant, ctx) + brings > more
-    if full then return refuse("reject", "subscriptions", ("its tenant has %d subscriptions"):format(more)) end
-  end
-  return not held.enter(name, id, tenant, stays, ctx) and refuse("reject", "full", "too many tenants to count") or nil
-end
-
 local function client(conn, stays, ctx)
   local tenant = tenant_of(conn)
   -- A client of the exchange protocol says who it is when it registers.
   if not tenant then return (stays or conn.protocol == "mqtt") and set.by ~= "topic" and unknown() or nil end
   local plan = plan_of(tenant)
-  return plan and enter(conn, short(tenant), plan, stays, ctx)
+  return plan and places.enter(name, conn, short(tenant), plan, stays, ctx)
 end
 
-function R.on_connect(conn, ctx) return client(conn, false, ctx) end
+function R.on_connect(conn, ctx)
+  local tenant = tenant_of(conn)
+  local plan, refused = tenant and plan_of(tenant), client(conn, false, ctx)
+  if not refused and plan and plan.subscriptions and conn.client_id then held.expect(conn, plan.subscriptions) end
+  return refused
+end
+
+function R.on_session(event, session, ctx)
+  if event == "resumed" then places.resume(name, session, ctx) end
+end
 
 function R.on_register(conn, ctx) return client(conn, true, ctx) end
 
@@ -92,7 +87,7 @@ function R.on_subscribe(sub, ctx)
   local conn, tenant = sub.sender, tenant_of(sub.sender, sub.topic)
   if not tenant then return unknown() end
   local plan, topic = plan_of(tenant), topic_of(sub)
-  local refused = plan and set.by ~= "topic" and enter(conn, short(tenant), plan, true, ctx)
+  local refused = plan and set.by ~= "topic" and places.enter(name, conn, short(tenant), plan, true, ctx)
   if refused or not plan or not plan.subscriptions or held.subscribed(conn.id, topic) then return refused or nil end
   if held.count(name, "subscriptions", short(tenant), ctx) >= plan.subscriptions then
     return refuse("reject", "subscriptions", ("its tenant has %d subscriptions"):format(plan.subscriptions))
@@ -113,7 +108,7 @@ local function charge(msg, sender, is_will, ctx)
   local plan = plan_of(tenant)
   if not plan then return nil end
   -- A will comes when its client has gone, and needs no place.
-  local refused = not is_will and set.by ~= "topic" and enter(sender, short(tenant), plan, held.has(sender.id, short(tenant)), ctx)
+  local refused = not is_will and set.by ~= "topic" and places.enter(name, sender, short(tenant), plan, held.has(sender.id, short(tenant)), ctx)
   if refused then return refused end
   current = tenant
   local bytes = reads_bytes[plan] and #msg.payload or 0

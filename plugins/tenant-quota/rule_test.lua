@@ -193,6 +193,40 @@ return {
     t:eq({ subscribe("d1", "c"), subscribe("d1", "d"), subscribe("d1", "e") }, { "accept", "accept", "reject" })
   end,
 
+  ["counts the subscriptions of a session that goes on: what is asked for again is one of them"] = function(t)
+    with(t, { subscriptions = 3 })
+    local function subscribe(device, topic) return t:subscribe({ topic = topic, sender = client("ann", device) }).verdict end
+    local function resume(device, count)
+      connect(t, "ann", device)
+      return t:session({ event = "resumed", uid = "ann", client_id = device, connected = true, subscriptions = count }).closed
+    end
+    t:eq(resume("d1", 2), nil)
+    t:advance(120)
+    t:eq({ subscribe("d2", "x"), subscribe("d2", "y") }, { "accept", "reject" }, "it is there for good")
+    t:eq({ subscribe("d1", "a"), subscribe("d1", "a"), subscribe("d1", "b"), subscribe("d1", "c") }, { "accept", "accept", "accept", "reject" })
+    t:unsubscribe({ topic = "a", sender = client("ann", "d1") })
+    t:eq({ subscribe("d1", "c"), subscribe("d1", "d") }, { "accept", "reject" })
+    t:disconnect(client("ann", "d1"))
+    t:eq({ resume("d3", 1), subscribe("d2", "y"), subscribe("d2", "z") }, { nil, "accept", "reject" })
+    t:unsubscribe({ topic = "never seen", sender = client("ann", "d3") })
+    t:eq(subscribe("d2", "z"), "accept", "it has come with the session")
+  end,
+
+  ["refuses a client whose session has more subscriptions than there is room for"] = function(t)
+    with(t, { subscriptions = 3, connections = 2 })
+    t:subscribe({ topic = "x", sender = client("ann", "d1") })
+    local function resume(device, count)
+      t:eq(connect(t, "ann", device).verdict, "accept")
+      return t:session({ event = "resumed", uid = "ann", client_id = device, connected = true, subscriptions = count }).closed
+    end
+    t:eq(resume("d2", 3), "its tenant has 3 subscriptions")
+    t:eq(resume("d3", 2), nil, "nothing is left of the other one")
+    t:eq(connect(t, "ann", "d4").verdict, "reject")
+    t:eq(t:session({ event = "resumed", uid = "ann", client_id = "d9", connected = true, subscriptions = 9 }).closed, nil, "it was not asked about")
+    with(t, { connections = 2 })
+    t:eq(resume("d5", 100), nil)
+  end,
+
   ["refuses more tenants than it may count, and forgets none"] = function(t)
     with(t, { day = { messages = 5 } }, { remembered = 100 })
     for i = 1, 100 do t:eq(send(t, "t" .. i), "pass") end

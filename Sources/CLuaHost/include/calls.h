@@ -43,7 +43,7 @@ typedef struct {
     uint16_t changes;
     /// The rule that sends it, and the one that has given it its topic: what the latter grants counts.
     uint8_t rule, topic_rule;
-    /// The rules that have sent it on, and those that have seen it under its topic: they are not asked about it at that topic.
+    /// The rules that have sent it on, and those that have seen it under its topic (all after `route.done()`): they are not asked about it there.
     uint64_t sent_on, seen_by;
 } shunt_routed;
 

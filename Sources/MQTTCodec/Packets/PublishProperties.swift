@@ -137,11 +137,13 @@ public struct PublishProperties {
         return writer.body
     }
 
-    /// Whether properties that have passed a check have a topic alias.
-    public static func hasAlias(in bytes: Bytes) -> Bool {
-        var isFound = false
-        forEach(in: bytes) { id, _, _, _ in if id == .topicAlias { isFound = true } }
-        return isFound
+    /// The topic alias of properties that have passed a check; 0 where they have none.
+    public static func alias(in bytes: Bytes) -> UInt16 {
+        var found: UInt16 = 0
+        forEach(in: bytes) { id, whole, _, _ in
+            if id == .topicAlias { found = UInt16(bigEndian: whole.loadUnaligned(fromByteOffset: 1, as: UInt16.self)) }
+        }
+        return found
     }
 
     /// The seconds after which a message expires, from properties that have passed a check.

@@ -262,7 +262,7 @@ extension PeerDirectory {
 /// A set of rules, by their place in the order of priority (0 runs first). At most 64 rules run in a worker.
 public struct RuleSelection: Equatable, Sendable {
     public var mask: UInt64
-    public static let none = RuleSelection(mask: 0)
+    public static let none = RuleSelection(mask: 0), all = RuleSelection(mask: .max)
     /// The most rules that a worker can run.
     public static let capacity = 64
 
@@ -330,7 +330,7 @@ public struct RoutedMessage {
     public var topicRule: UInt8
     /// The rules that have sent it on, these two among them: they do not see it again.
     public var sentOn: RuleSelection
-    /// The rules that have seen it under its topic, and do not see it there again.
+    /// The rules that do not see it under its topic: those that have seen it there already, or all, since one has ended the chain (`route.done()`).
     public var seenBy = RuleSelection.none
 
     @inlinable

@@ -12,6 +12,8 @@ struct RuleState {
     var delayedBytes = 0
     /// Some of them may be due, or wills and sessions' ends.
     var areDue = false
+    /// The client identifier of whom what is being sent is, where that is nobody who is read from: of a will's client, or a delayed message's.
+    var sender: String?
 }
 
 /// What a client may send in a second, in place of its listener's limits; nil: what the listener lets it, 0: any number.
@@ -27,8 +29,10 @@ struct DelayedMessage {
     var rule: String
     /// The rules that have sent it on, that one among them: no version of theirs sees it again.
     var sentOn: [String]
-    /// How subscriptions name its sender, who may want none of its own messages. It may have come back on another connection meanwhile.
+    /// How subscriptions name its sender, who may want none of its own messages; and of MQTT its client identifier, since it may have come back
+    /// with another session meanwhile.
     var publisher: ConnectionID
+    var clientID: String
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
     var permissions: (any Permissions)?
     /// Seconds since 1970.
@@ -64,7 +68,15 @@ extension LoopEngine {
 
     /// Runs with the rights of a rule that acts for nobody: where access is set, its grants.
     private func byItself(_ body: () -> Void) {
-        router.publish(by: .none, access.contains { $0.permissions != nil } ? RuleRights() : nil, body)
+        sending(as: "") { router.publish(by: .none, access.contains { $0.permissions != nil } ? RuleRights() : nil, body) }
+    }
+
+    /// - Parameter clientID: of the client whose messages are sent; empty where it has none.
+    func sending(as clientID: String, _ body: () -> Void) {
+        let before = rulesState.sender
+        rulesState.sender = clientID
+        body()
+        rulesState.sender = before
     }
 
     private func sendOwn(_ own: OwnedMessage, excluded: RuleSelection) {
@@ -93,9 +105,11 @@ extension LoopEngine {
         rulesState.delayedBytes += message.size
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
         let sentOn = message.sentOn.places.compactMap { hooks?.name(of: $0) }
+        let clientID = rulesState.sender ?? clientID(ofSubscriber: router.publisher)
         rulesState.delayed.insert(
             DelayedMessage(
-                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, permissions: router.permissions, since: now),
+                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, clientID: clientID,
+                permissions: router.permissions, since: now),
             at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
@@ -159,8 +173,18 @@ extension LoopEngine {
         let excluded = delayed.sentOn.compactMap { hooks?.rule(named: $0) }.reduce(into: RuleSelection.none) {
             $0.formUnion(hooks?.versions(of: $1) ?? .none)
         }
-        router.publish(by: delayed.publisher, delayed.permissions) {
-            sendOwn(message, excluded: excluded)
+        sending(as: delayed.clientID) {
+            router.publish(by: publisher(of: delayed), delayed.permissions) { sendOwn(message, excluded: excluded) }
+        }
+    }
+
+    /// How subscriptions name the sender now.
+    private func publisher(of delayed: DelayedMessage) -> ConnectionID {
+        guard !delayed.clientID.isEmpty else { return delayed.publisher }
+        return switch sessions.holder(of: delayed.clientID, loop, clients) {
+        case .session(let session)?: session.id
+        case .client(let connection)?: subscriber(of: connection)
+        case nil: delayed.publisher
         }
     }
 

@@ -5,7 +5,11 @@ extension LoopEngine: PeerDirectory {
     public func peer(_ id: ConnectionID) -> Peer? {
         if id.isSession { return sessions[id].flatMap { $0.isConnected ? peer($0.client) : nil } }
         guard isCurrent(id) else { return guest?.id == id ? guest : nil }
-        let client = clients[id.slot]
+        return peer(id, clients[id.slot])
+    }
+
+    /// A client as rules see it.
+    func peer(_ id: ConnectionID, _ client: Client) -> Peer {
         let identity = client.identity
         var seen = Peer(
             id: id, uid: identity?.uid ?? "", device: identity?.device ?? "", tags: identity?.tags ?? [],
@@ -50,6 +54,12 @@ extension LoopEngine: PeerDirectory {
     /// Empty for a client of the exchange protocol, whose device's name is no client identifier.
     func clientID(of connection: ConnectionID) -> String {
         clients[connection.slot].protocolName == .mqtt ? clients[connection.slot].identity?.name ?? "" : ""
+    }
+
+    /// The same of a client, or a session, as subscriptions name it; empty where it is not there.
+    func clientID(ofSubscriber id: ConnectionID) -> String {
+        guard id.loop == loop, id.isSession else { return isCurrent(id) ? clientID(of: id) : "" }
+        return sessions[id]?.clientID ?? ""
     }
 
     public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }

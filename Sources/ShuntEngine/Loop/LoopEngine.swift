@@ -38,6 +38,8 @@ public final class LoopEngine {
     var entering = ConnectionID.none
     /// Why clients are closed that are being closed, in a sentence.
     var closeTexts: [ConnectionID: String] = [:]
+    /// How many messages wait in a client's buffer.
+    public var waiting: (ConnectionID) -> Int = { _ in 0 }
     /// Clients that go to other workers.
     var departures = Departures()
     /// Bytes of wills and user properties of clients.
@@ -85,7 +87,7 @@ public final class LoopEngine {
     var broadcastFrame = Stretch.none
     /// The chat message that was made last, until `clear`.
     var lastChatFrame: ChatFrame?
-    /// A chat's sender that is connected to another loop, while rules look at what it sends.
+    /// A chat's sender that is connected to another loop, while rules look at what it sends; or a will's client, which has gone.
     var guest: Peer?
     /// Scratch for the devices that a broadcast is for.
     var matching: ContiguousArray<ConnectionID> = []

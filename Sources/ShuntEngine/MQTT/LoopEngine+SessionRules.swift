@@ -49,7 +49,9 @@ extension LoopEngine {
         _ will: Will?, of identity: Client.Identity, _ connection: ConnectionID = .none, as subscriber: ConnectionID = .none
     ) {
         guard let will else { return }
-        router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+        sending(as: identity.name) {
+            router.publish(by: subscriber, identity.access?.permissions) { publish(will, of: identity, connection) }
+        }
     }
 
     private func publish(_ will: Will, of identity: Client.Identity, _ connection: ConnectionID) {
@@ -68,7 +70,7 @@ extension LoopEngine {
                     (message.qos, message.isRetained) = (will.qos, will.isRetained)
                     if let properties = try? PublishProperties(properties) { message.take(properties) }
                     if let hooks, hooks.wanted.contains(.will) {
-                        pass(message, of: peer(identity, connection), through: hooks)
+                        pass(message, of: client(of: will, identity, connection), through: hooks)
                     } else {
                         publishForNobody(message)
                     }
@@ -86,14 +88,10 @@ extension LoopEngine {
         if router.leavesMore { sendOthers() }
     }
 
-    /// A will's client, as rules see it: what only its connection knows has gone with that.
-    func peer(_ identity: Client.Identity, _ connection: ConnectionID) -> Peer {
-        if let peer = peer(connection) { return peer }
-        var peer = Peer(
-            id: .nobody, uid: identity.uid, device: identity.device, tags: identity.tags, alias: identity.alias,
-            protocolName: ClientProtocol.mqtt.rawValue, address: "", connectedAt: 0)
-        peer.attributes = identity.attributes
-        return peer
+    /// A will's client, as rules see it: where it has gone, as it was.
+    private func client(of will: Will, _ identity: Client.Identity, _ connection: ConnectionID) -> Peer {
+        if let peer = peer(connection) ?? will.departed.map({ peer($0.id, $0.client) }) { return peer }
+        return Peer(id: .nobody, uid: identity.uid, device: identity.device, protocolName: ClientProtocol.mqtt.rawValue, address: "", connectedAt: 0)
     }
 
     /// Publishes a will as rules say. It, and what they make of it, goes on through the rules of its topic, as any client's message: all of that
@@ -104,7 +102,10 @@ extension LoopEngine {
         router.tracer?.begin(will, from: router.peerOf, now: now)
         var asked = will
         asked.room = limits.fanout
+        let before = guest
+        guest = peer
         let outcome = hooks.onWill(asked, of: peer, now: now)
+        guest = before
         router.publish(will: will, outcome.verdict, isFinal: outcome.isFinal, router.made(outcome))
         if router.leavesMore { sendOthers() }
     }

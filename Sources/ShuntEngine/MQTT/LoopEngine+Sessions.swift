@@ -184,6 +184,8 @@ extension LoopEngine {
         session.outgoingAliases = OutgoingAliases(limit: 0)
         // The identity stays with the session; the connection needs no name any longer.
         clients[slot].identity?.session = nil
+        // A client that a rule has closed while it was entering leaves the will that was there.
+        if let will = session.will, will.departed == nil { will.departed = DepartedClient(connection, clients[slot]) }
         session.endsAt = session.expiry == .max ? .infinity : now + Double(session.expiry)
         let delay = min(session.will?.delay ?? 0, session.expiry)
         if delay > 0 { session.willAt = now + Double(delay) }

@@ -104,6 +104,8 @@ final class Will {
     let properties: [UInt8]
     /// Seconds after the client has gone, if its session lasts so long.
     let delay: UInt32
+    /// Its client, once that has gone and left the will with its session.
+    var departed: DepartedClient?
 
     init(_ will: Connect.Will) {
         topic = Array(will.topic.utf8)
@@ -115,4 +117,12 @@ final class Will {
         properties.willDelay = nil
         self.properties = properties == .none ? [] : properties.encoded()
     }
+}
+
+/// A client whose connection has gone, as it was.
+final class DepartedClient {
+    let id: ConnectionID
+    let client: Client
+
+    init(_ id: ConnectionID, _ client: Client) { (self.id, self.client) = (id, client) }
 }

@@ -24,21 +24,50 @@ struct OutgoingAliases {
     private struct Named {
         var topic: [UInt8]
         var usedAt: UInt32
+        /// Whether the client knows that the number means this topic.
+        var isTold = true
+        /// What the number meant before, and the packet that told it anew, by the clock; the last one last. As long as that packet waits in the
+        /// client's buffer, so may others with the number as it was.
+        var earlier: [(topic: [UInt8], until: UInt32)] = []
+
+        /// So many are kept without a look at what waits.
+        static let earlierKept = 8
     }
 
     /// As many as there may be.
     private let limit: Int
     private var named: [Named] = []
+    /// Counts packets.
     private var clock: UInt32 = 0
     /// The topic without a number that came last.
     private var candidate: [UInt8] = []
+    /// Of the last packet, if it tells a number: its place, and what stood there before.
+    private var lastTold: (place: Int, before: Named?)?
 
     init(limit: UInt16) { self.limit = Int(limit) }
 
     var isUsed: Bool { limit > 0 }
 
-    /// The client may not know what it was told: it is told anew.
-    mutating func forget() { (named, candidate) = ([], []) }
+    /// The last packet has not gone out, and may have been one that others build on: the client is told all anew.
+    mutating func forget() {
+        if let lastTold {
+            if let before = lastTold.before { named[lastTold.place] = before } else { named.removeLast() }
+        }
+        (lastTold, candidate) = (nil, [])
+        clock &-= 1
+        for place in named.indices { named[place].isTold = false }
+    }
+
+    /// What a number stood for before it was told so many times. nil: that is not known any more.
+    func topic(_ alias: UInt16, before tellings: Int) -> [UInt8]? {
+        guard alias > 0, Int(alias) <= named.count else { return nil }
+        let number = named[Int(alias) - 1]
+        guard tellings > 0 else { return number.topic }
+        return tellings <= number.earlier.count ? number.earlier[number.earlier.count - tellings].topic : nil
+    }
+
+    /// Whether a number has been told more than once.
+    func isToldAnew(_ alias: UInt16) -> Bool { alias > 0 && Int(alias) <= named.count && !named[Int(alias) - 1].earlier.isEmpty }
 
     enum Use: Equatable {
         /// No number: the topic is written.
@@ -61,24 +90,43 @@ struct OutgoingAliases {
     /// - Parameter mayTell: a topic may get a number.
     func use(of topic: Bytes, mayTell: Bool) -> Use {
         guard limit > 0 else { return .none }
-        if let place = named.firstIndex(where: { $0.topic.elementsEqual(topic) }) { return .known(UInt16(place + 1)) }
+        let place = named.firstIndex { $0.topic.elementsEqual(topic) }
+        if let place, named[place].isTold { return .known(UInt16(place + 1)) }
         guard mayTell else { return .none }
+        if let place { return .first(UInt16(place + 1)) }
         if named.count < limit { return .first(UInt16(named.count + 1)) }
+        if let place = named.firstIndex(where: { !$0.isTold }) { return .first(UInt16(place + 1)) }
         guard candidate.elementsEqual(topic) else { return .none }
         let age = { (named: Named) in clock &- named.usedAt }
         return named.indices.max { age(named[$0]) < age(named[$1]) }.map { .first(UInt16($0 + 1)) } ?? .none
     }
 
     /// A message of the topic goes out so.
-    mutating func took(_ use: Use, _ topic: Bytes) {
+    /// - Parameter waiting: how many packets wait for the client.
+    mutating func took(_ use: Use, _ topic: Bytes, waiting: () -> Int) {
         guard limit > 0 else { return }
         clock &+= 1
+        lastTold = nil
         switch use {
         case .none: candidate = Array(topic)
         case .known(let alias): named[Int(alias) - 1].usedAt = clock
-        case .first(let alias):
-            let new = Named(topic: Array(topic), usedAt: clock)
-            if Int(alias) > named.count { named.append(new) } else { (named[Int(alias) - 1], candidate) = (new, []) }
+        case .first(let alias): tell(Int(alias) - 1, topic, waiting)
         }
+    }
+
+    private mutating func tell(_ place: Int, _ topic: Bytes, _ waiting: () -> Int) {
+        var new = Named(topic: Array(topic), usedAt: clock)
+        guard place < named.count else {
+            lastTold = (place, nil)
+            return named.append(new)
+        }
+        let before = named[place]
+        new.earlier = before.earlier
+        if new.earlier.count >= Named.earlierKept {
+            let most = waiting()
+            new.earlier.removeAll { Int(clock &- $0.until) > most }
+        }
+        new.earlier.append((before.topic, clock))
+        (named[place], candidate, lastTold) = (new, [], (place, before))
     }
 }

@@ -8,7 +8,7 @@ extension TopicRouter {
         var route: RouteReference
         /// The rules that have already sent it on.
         var excluded: RuleSelection
-        /// The rules that have seen it under its topic.
+        /// The rules that do not see it under its topic.
         var seenBy = RuleSelection.none
         /// The rule that sent it to another topic, whose rules have not seen it yet.
         var forwardedBy: UInt8?
@@ -298,16 +298,18 @@ extension TopicRouter {
 
     /// Publishes a will as `on_will` has decided: it, and what the rules have made of it, goes through the rules of its topic, as any client's
     /// message does. The message was begun before they were asked.
+    /// - Parameter isFinal: no rule sees the will again, or what it has become: the last of what was made.
     func publish(will: MessageView, _ verdict: MessageOutcome.Verdict, isFinal: Bool, _ made: [OwnedMessage]) {
         isSomethingLeft = verdict == .pass
         var count = verdict == .pass ? publishPart(will, isFinal: isFinal) : 0
-        for message in made where mayBeSent(message) {
+        for (place, message) in made.enumerated() where mayBeSent(message) {
             isSomethingLeft = true
             guard message.kind == .topic, message.delay == nil else {
                 others.append(message)
                 continue
             }
-            count += message.withView(id: makeID()) { publishPart($0) }
+            let isWill = verdict == .send && place == made.count - 1
+            count += message.withView(id: makeID()) { publishPart($0, isFinal: isFinal && isWill) }
         }
         let outcome: PublishOutcome =
             switch verdict {

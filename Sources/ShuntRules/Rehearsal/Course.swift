@@ -39,7 +39,8 @@ struct Course {
     func noteSeen(_ routed: inout RoutedMessage) {
         guard let renamedBy else { return }
         (routed.rule, routed.topicRule, routed.sentOn) = (renamedBy, renamedBy, renamers)
-        routed.seenBy = asked.after(Int(renamedBy))
+        // It goes out although the chain was stopped: by `route.done()`.
+        routed.seenBy = isStopped ? .all : asked.after(Int(renamedBy))
     }
 
     mutating func replace(by routed: RoutedMessage) {

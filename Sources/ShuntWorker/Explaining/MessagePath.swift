@@ -86,7 +86,7 @@ struct MessagePath {
     private mutating func ask(
         _ wanted: RuleSelection, about message: RuleMessage, excluded: RuleSelection, by: String?, after: Double
     ) -> End {
-        var (current, last, end) = (message, Int?.none, End.pass)
+        var (current, last, end, isDone) = (message, Int?.none, End.pass, false)
         var (renamers, asked, renamedBy) = (RuleSelection.none, RuleSelection.none, Int?.none)
         var made: [Made] = []
         // Others only choose members of groups.
@@ -114,13 +114,13 @@ struct MessagePath {
             case .reject: end = .reject(reason(of: decision))
             case .redirect: end = .redirect
             case .send: end = .send
-            case .pass: break
+            case .pass: isDone = true
             }
             break
         }
         if case .pass = end {
             if let last {
-                let (rule, seenBy) = (renamedBy ?? last, renamedBy.map { asked.after($0) } ?? .none)
+                let (rule, seenBy) = (renamedBy ?? last, isDone ? .all : renamedBy.map { asked.after($0) } ?? .none)
                 made.append(Made(message: current, isMoved: renamedBy != nil, rule: rule, topicRule: rule, sentOn: renamers, seenBy: seenBy))
             } else {
                 stops.append(Stop(message: message, by: by, after: after))

@@ -137,15 +137,17 @@ struct OwnMessageTests {
         #expect(texts(consumer) == ["t own", "t late"])
     }
 
-    @Test("What rules delay does not come back to a client that wants none of its own, also after it has come back itself (MQTT-3.8.3-3)")
-    func delayedNoLocal() {
+    @Test(
+        "What rules delay does not come back to a client that wants none of its own, also after it has come back itself (MQTT-3.8.3-3)",
+        arguments: [false, true], [0, 100] as [UInt32])
+    func delayedNoLocal(isClean: Bool, expiry: UInt32) {
         rules.wanted = .will
         let worker = SimulatedWorker(hooks: rules)
         let watcher = SimulatedMQTTClient(worker, "watcher")
         _ = watcher.subscribe("#")
         func connect() -> SimulatedMQTTClient {
-            .v5(worker, "c", isClean: false) {
-                $0.properties.sessionExpiry = 100
+            .v5(worker, "c", isClean: isClean) {
+                $0.properties.sessionExpiry = expiry
                 $0.will = Connect.Will(topic: "w", payload: Array("gone".utf8))
             }
         }
@@ -159,6 +161,7 @@ struct OwnMessageTests {
         first.publish("t", "x", qos: .atLeastOnce)
         first.vanish()
         let second = connect()
+        if isClean || expiry == 0 { _ = second.subscribe([filter]) }
         rules.script["t"] = nil
         worker.now += 3
         worker.tick()

@@ -69,4 +69,43 @@ struct MQTTAliasTests {
         for topic in ["b", "b"] { producer.publish(topic, "x") }
         #expect(told(consumer) == ["1 a: x", "0 b: x", "0 b: x", "0 b: x", "1 : x", "1 b: x", "1 : x"])
     }
+
+    @Test("A message that is dropped from a client's buffer is told with its topic and its properties, whatever its packet says to the client")
+    func dropped() {
+        var limits = RoutingLimits()
+        limits.deadLetterTopic = Array("dead".utf8)
+        let worker = SimulatedWorker(limits: limits)
+        func client(_ name: String, _ aliases: UInt16) -> SimulatedMQTTClient { .v5(worker, name) { $0.properties.topicAliasMaximum = aliases } }
+        let (consumer, other, producer, watcher) = (client("consumer", 1), client("other", 0), client("producer", 0), client("watcher", 0))
+        _ = consumer.subscribe([.init("t/#")])
+        _ = other.subscribe([.init("u")], identifier: 7)
+        _ = watcher.subscribe([.init("dead")])
+        for (number, topic) in ["a", "a", "b", "b", "b", "a", "a"].enumerated() { producer.publish("t/\(topic)", "\(number)") }
+        var properties = Properties.none
+        properties.userProperties = [.init("from", "p")]
+        producer.publish("u", "x", properties)
+        _ = watcher.deliveries()
+        func drop(_ client: SimulatedMQTTClient) {
+            let packets = client.received(), all = packets.flatMap { $0 }
+            var at = 0
+            for packet in packets {
+                at += packet.count
+                packet.withUnsafeBytes { packet in
+                    all[at...].withUnsafeBytes { worker.engines[0].dropped(packet, before: $0, for: client.id, now: worker.now) }
+                }
+            }
+            worker.tick()
+        }
+        drop(consumer)
+        let told = watcher.deliveries()
+        #expect(told.map(\.payload) == ["0", "1", "2", "3", "4", "5", "6"])
+        func topics(_ told: [SimulatedMQTTClient.Message]) -> [String?] {
+            told.map { $0.properties.userProperties.first { $0.name == "dead-letter-topic" }?.value }
+        }
+        #expect(topics(told) == ["t/a", "t/a", "t/b", "t/b", "t/b", "t/a", "t/a"])
+        drop(other)
+        let last = watcher.deliveries()
+        #expect(topics(last) == ["u"])
+        #expect(last.first?.properties.userProperties.contains(.init("from", "p")) == true)
+    }
 }

@@ -67,7 +67,7 @@ struct MQTTPartsTests {
         func use(_ topic: String, mayTell: Bool = true) -> OutgoingAliases.Use {
             Array(topic.utf8).withUnsafeBytes {
                 let use = aliases.use(of: $0, mayTell: mayTell)
-                aliases.took(use, $0)
+                aliases.took(use, $0) { 0 }
                 return use
             }
         }
@@ -82,6 +82,40 @@ struct MQTTPartsTests {
         // Where none may be told, those that are known stay.
         #expect(["d", "d", "c"].map { use($0, mayTell: false) } == [.none, .none, .known(1)])
         aliases.forget()
-        #expect(use("b") == .first(1))
+        #expect(use("b") == .first(2))
+        #expect(use("b") == .known(2))
+        // A number that the client does not know is free for any topic.
+        #expect(use("d") == .first(1))
+    }
+
+    @Test("What a number stood for is known as long as packets with it may wait, also after one was not taken")
+    func aliasMeanings() {
+        var aliases = OutgoingAliases(limit: 1)
+        var waiting = 0
+        func use(_ topic: String) {
+            Array(topic.utf8).withUnsafeBytes { aliases.took(aliases.use(of: $0, mayTell: true), $0) { waiting } }
+        }
+        func meanings() -> [String?] { (0...3).map { aliases.topic(1, before: $0).map { String(decoding: $0, as: UTF8.self) } } }
+        use("a")
+        #expect(meanings() == ["a", nil, nil, nil])
+        #expect(!aliases.isToldAnew(1))
+        // It is told once another topic has come twice.
+        for topic in ["b", "b", "c", "c", "c"] { use(topic) }
+        #expect(meanings() == ["c", "b", "a", nil])
+        // This one tells it, and does not go out.
+        for topic in ["d", "d"] { use(topic) }
+        aliases.forget()
+        #expect(meanings() == ["c", "b", "a", nil])
+        use("c")
+        #expect(meanings() == ["c", "c", "b", "a"])
+        // The second of each two tells it.
+        waiting = 60
+        for number in 0..<100 { for _ in 0..<2 { use("t\(number)") } }
+        #expect(meanings() == ["t99", "t98", "t97", "t96"])
+        #expect((0..<30).allSatisfy { aliases.topic(1, before: $0).map { String(decoding: $0, as: UTF8.self) } == "t\(99 - $0)" })
+        waiting = 0
+        for number in 100..<120 { for _ in 0..<2 { use("t\(number)") } }
+        #expect(aliases.topic(1, before: 9) == nil)
+        #expect(aliases.topic(2, before: 0) == nil)
     }
 }

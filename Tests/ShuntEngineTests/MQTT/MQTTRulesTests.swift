@@ -223,6 +223,58 @@ struct MQTTRulesTests {
         #expect(try watcher.messages().map(\.text) == ["gone: x"])
     }
 
+    enum Ending: CaseIterable {
+        case atOnce, later, withSession, cleanStart, goodbye
+    }
+
+    @Test("on_will sees the client as it was, whenever its will is published", arguments: Ending.allCases)
+    func willOfDeparted(ending: Ending) throws {
+        let rig = try Rig(
+            """
+            local function seen(conn)
+              return table.concat({
+                conn.uid, conn.device, table.concat(conn.tags, "+"), conn.attributes.plan or "none", conn.protocol, conn.version, conn.client_id,
+                tostring(conn.auth_method), conn.keep_alive, conn.props.tenant or "none", conn.address, conn.connected_at, #conn.groups,
+                tostring(conn.will) }, " ")
+            end
+            local known
+            function R.on_connect(conn)
+              if conn.client_id == "c" then return conn:with { tags = { "one", "two" }, attributes = { plan = "gold" } } end
+            end
+            function R.on_disconnect(conn) if conn.client_id == "c" then known = known or seen(conn) .. " " .. conn.id end end
+            function R.on_will(msg, conn)
+              local now = seen(conn) .. " " .. conn.id
+              return msg:with { payload = now == known and now:find("gold mqtt 5.0 c nil 30 acme 127.0.0.1:40000", 1, true) and "same" or now }
+            end
+            """)
+        let watcher = rig.client("w")
+        _ = watcher.subscribe("gone")
+        func connect(isClean: Bool = false) -> Client5 {
+            rig.client("c") {
+                $0.isClean = isClean
+                $0.keepAlive = 30
+                $0.properties.userProperties = [.init("tenant", "acme")]
+                $0.properties.sessionExpiry = ending == .withSession ? 5 : 100
+                $0.will = .init(topic: "gone", payload: [0x78])
+                $0.will?.properties.willDelay = ending == .atOnce ? 0 : 50
+            }
+        }
+        let client = connect()
+        if ending == .goodbye {
+            var goodbye = Disconnect(.disconnectWithWill)
+            goodbye.properties.sessionExpiry = 0
+            rig.worker.send(goodbye.encoded(.v5), from: client.id)
+        }
+        rig.worker.disconnect(client.id)
+        if ending == .later || ending == .withSession {
+            #expect(try watcher.messages().isEmpty)
+            rig.worker.now += 51
+            rig.worker.tick()
+        }
+        if ending == .cleanStart { _ = connect(isClean: true) }
+        #expect(try watcher.messages().map(\.text) == ["gone: same"])
+    }
+
     @Test("A client that comes to need a session keeps its will (MQTT-3.1.2-8)")
     func willOfLateSession() throws {
         let rig = try Rig("")

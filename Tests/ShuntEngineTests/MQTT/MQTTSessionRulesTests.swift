@@ -178,7 +178,14 @@ struct MQTTSessionRulesTests {
         worker.now += 6
         _ = rules.takeTold()
         worker.tick()
-        #expect(rules.takeTold().contains("will c gone"))
+        #expect(rules.takeTold().contains("will c here"))
+        // What an on_will has made of a will, and has ended the chain with, goes through the rules of no topic.
+        rules.will = .send
+        rules.isFinal = true
+        rules.onTold = { [rules] told in if told.hasPrefix("will") { rules.sends = [.init(topic: "instead"), .init(topic: "w")] } }
+        _ = watcher.messages()
+        mortal(worker).vanish()
+        #expect(watcher.messages() == ["through: made", "w: made"])
     }
 
     // MARK: acknowledgements

@@ -22,10 +22,10 @@ function R.on_chat(msg, chat, ctx)
     end
   end
   if text == msg.payload then return end
-  if shared.incr("strikes/" .. name, 1, SECONDS) == MOST then
-    shared.set("silent/" .. name, true, SECONDS)
-    shared.delete("strikes/" .. name)
-  end
+  local strikes = shared.incr("strikes/" .. name, 1, SECONDS)
+  if not strikes then return route.reject("too many members to count") end
+  -- Where there is no room for it, the next one silences.
+  if strikes >= MOST and shared.set("silent/" .. name, true, SECONDS) then shared.delete("strikes/" .. name) end
   return msg:with { payload = text }
 end
 

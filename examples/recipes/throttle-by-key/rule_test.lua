@@ -13,6 +13,18 @@ return {
     t:eq(send(t, "pump-1"), "pass")
   end,
 
+  ["what can't be counted is refused, until there is room again"] = function(t)
+    local last
+    for i = 1, 12000 do
+      last = send(t, "made up " .. i)
+      if last == "reject" then break end
+    end
+    t:eq({ last, send(t, "pump-1") }, { "reject", "reject" })
+    t:eq(send(t, "made up 1"), "pass", "it is counted already")
+    t:advance(3)
+    t:eq(send(t, "pump-1"), "pass")
+  end,
+
   ["a message without key counts for its topic"] = function(t)
     for _ = 1, 10 do send(t) end
     t:eq(send(t), "reject")
