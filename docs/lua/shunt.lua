@@ -251,7 +251,7 @@ function shunt_Test:chat_join(asked) end
 function shunt_Test:chat_close(asked) end
 
 ---A client connects.
----@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:connect(asked) end
 
@@ -266,12 +266,12 @@ function shunt_Test:subscribe(asked) end
 function shunt_Test:unsubscribe(asked) end
 
 ---A client goes.
----@param asked? { why?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { why?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:disconnect(asked) end
 
 ---A client registers as a device.
----@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:register(asked) end
 
@@ -296,7 +296,7 @@ function shunt_Test:acked(asked) end
 function shunt_Test:session(asked) end
 
 ---A client takes a step of its authentication.
----@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:auth(asked) end
 
