@@ -20,6 +20,7 @@ extension AdminContract {
         "ExplainRecord": "What would become of a message at one worker.",
         "ExplainRecord.outcome": "`delivered`, `nobody`, `dropped`, `rejected` or `denied`.",
         "ExplainRecord.why": "Why; empty where there is nothing to say.",
+        "ExplainRecord.sender": "Whom rules were asked about, where somebody is named.",
         "ExplainRecord.rights": "What listeners with lists let the sender do.",
         "ExplainRecord.rules": "The decisions of rules, in their order.",
         "ExplainRecord.unmatched": "Rules whose `match` does not take the message.",
