@@ -77,9 +77,14 @@ function shunt_Message:cbor() end
 ---@return shunt.Message
 function shunt_Message:with(changes) end
 
+---A user property.
+---@class shunt.Property
+---@field name string Its name.
+---@field value string Its value.
+
 ---User properties: a list of pairs in their order, and the first value of each name.
 ---@class shunt.Properties
----@field [integer] { name: string, value: string } A pair.
+---@field [integer] shunt.Property A pair.
 ---@field [string] string|false|nil The first value of a name.
 
 ---Which devices get a broadcast.
