@@ -73,7 +73,7 @@ let package = Package(
         .target(name: "LuaSyntax"),
         .target(name: "ShuntRules", dependencies: ["CLuaHost", "LuaSyntax", "ShuntCore"], swiftSettings: hotPath),
 
-        .target(name: "ShuntRehearsal", dependencies: ["ExchangeCodec", "ShuntCore", "ShuntEngine", "ShuntRules"]),
+        .target(name: "ShuntRehearsal", dependencies: ["ExchangeCodec", "PayloadCompression", "ShuntCore", "ShuntEngine", "ShuntRules"]),
 
         // The edge.
         .target(name: "CLinux"),

@@ -14,6 +14,9 @@ public final class Rehearsal {
     /// The subscribers by their connections, and the connections by uid and device.
     private var subscribers: [ConnectionID: RehearsedSubscriber] = [:]
     private var connections: [[String]: ConnectionID] = [:]
+    /// The connections of senders, and since when they are there. A sender has one as long as no rule closes it.
+    private var senders: [String: (id: ConnectionID, since: Double)] = [:]
+    private var lastMessage: Int64 = 0
 
     /// - Parameters:
     ///   - routing: what the worker's configuration says of the engine.
@@ -41,10 +44,28 @@ public final class Rehearsal {
     // MARK: clients
 
     private func open() -> ConnectionID {
-        let id = ConnectionID(loop: 0, slot: nextSlot, generation: 0)
-        nextSlot += 1
-        engine.opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 50_000), speaking: .exchange, now: edge.now)
+        let id = newConnection()
+        open(id)
         return id
+    }
+
+    private func newConnection() -> ConnectionID {
+        defer { nextSlot += 1 }
+        return ConnectionID(loop: 0, slot: nextSlot, generation: 0)
+    }
+
+    private func open(_ id: ConnectionID) {
+        engine.opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 50_000), speaking: .exchange, now: edge.now)
+    }
+
+    /// The sender of a message with its connection, which its messages before had, too.
+    private func sender(of message: RehearsedMessage) -> Peer {
+        let known = senders[message.connection] ?? (newConnection(), edge.now)
+        senders[message.connection] = known
+        var sender = message.sender
+        sender.id = known.id
+        if !message.saysConnectedAt { sender.connectedAt = known.since }
+        return sender
     }
 
     private func add(_ subscriber: RehearsedSubscriber) throws(ShuntError) {
@@ -84,17 +105,23 @@ public final class Rehearsal {
     /// - Throws: `usage` where it can't be sent at all.
     public func run(_ message: RehearsedMessage) throws(ShuntError) -> RehearsalResult {
         if let at = message.at { edge.now = at }
-        let client = open()
+        lastMessage += 1
+        let message = message.numbered(lastMessage)
+        let sender = sender(of: message)
+        let client = sender.id
+        // The engine has the connection only meanwhile: rules are not told that it goes.
+        open(client)
         defer {
             engine.closed(client, why: "closed", now: edge.now)
             edge.endTurn()
+            if rules.hasClosedSender || !edge.reads(client) { senders[message.connection] = nil }
         }
-        rules.begin(message, from: client, others: engine)
+        rules.begin(message, from: sender, others: engine)
         let others = message.kind == .chat ? try members(of: message, client) : []
         defer { for id in others { engine.closed(id, why: "closed", now: edge.now) } }
         let frame = try frame(message)
         // Calls that made the chat are no part of it.
-        rules.begin(message, from: client, others: engine)
+        rules.begin(message, from: sender, others: engine)
         var answer: Frame?
         if let frame {
             edge.receive(frame.encoded(), from: client)

@@ -48,7 +48,6 @@ public struct RehearsalResult: Sendable {
     /// others go out beside them; `sent elsewhere`, `dropped`, `rejected` and `redirected` ones don't; `refused` is the worker's own.
     public var outcome: String {
         if steps.isEmpty, out.isEmpty { return "refused" }
-        let deciding = steps.last { $0.isApplied && ["on_message", "on_broadcast", "on_chat"].contains($0.hook) && $0.before.hops == message.hops }
         switch deciding.map({ $0.onError ?? $0.decision }) {
         case "drop": return "dropped"
         case "reject": return "rejected"
@@ -62,12 +61,23 @@ public struct RehearsalResult: Sendable {
         return out.count == 1 ? word : word + Self.withCopies
     }
 
+    /// What the last rule did that was asked about the message itself, not about what rules made of it.
+    private var deciding: RuleStep? { messageSteps.last { $0.before.hops == message.hops } }
+
+    private var messageSteps: [RuleStep] { steps.filter { $0.isApplied && ["on_message", "on_broadcast", "on_chat"].contains($0.hook) } }
+
     /// How many messages go out later.
     var delayed: Int { out.count { $0.delay != nil } }
 
     /// Whether a rule failed.
     public var hasFailed: Bool { steps.contains { $0.error != nil } }
 
-    /// Why the message was dropped, rejected or redirected.
-    public var why: String { steps.last { $0.isApplied && $0.hook != "on_deliver" && $0.hook != "on_undelivered" && !$0.why.isEmpty }?.why ?? "" }
+    /// Why the message was dropped, rejected or redirected: what the rule says that has decided so, or where rules have sent it on, the last that
+    /// has stopped it there.
+    public var why: String {
+        func stops(_ step: RuleStep) -> Bool { ["drop", "reject", "redirect"].contains(step.onError ?? step.decision) }
+        if let deciding, stops(deciding) { return deciding.why }
+        guard outcome == "dropped" else { return "" }
+        return messageSteps.last { stops($0) && !$0.why.isEmpty }?.why ?? ""
+    }
 }

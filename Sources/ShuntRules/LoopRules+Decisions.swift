@@ -105,7 +105,7 @@ extension LoopRules {
             // It alone: a rule beside it is asked by itself.
             _ = shunt_on_message(host.pointer, self.view, RuleSelection(mask: 1 << UInt64(rule)).subtracting(off).mask, now, outcome)
             let after = shunt_rule_figures(loaded, SHUNT_ON_MESSAGE).pointee
-            let decided = self.decision(since: before, after)
+            let decided = self.decision(since: before, after, failure: failure)
             (decision.verdict, decision.why) = (decided?.verdict ?? "pass", Self.notApplied(decided?.why))
             decision.seconds = Self.seconds(after, since: before)
             return decision

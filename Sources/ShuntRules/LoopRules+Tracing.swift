@@ -9,16 +9,21 @@ extension LoopRules {
         let asked = rules.indices.filter { selection.contains($0) && rules[$0].has(SHUNT_ON_MESSAGE) }
         for index in asked { shunt_rule_time_next(rules[index].pointer, SHUNT_ON_MESSAGE) }
         let before = asked.map { shunt_rule_figures(rules[$0].pointer, SHUNT_ON_MESSAGE).pointee }
-        failure = nil
+        failures = [:]
         let outcome = onMessage(message, selection: selection, now: now)
+        let failures = failures ?? [:]
+        self.failures = nil
+        // A message that goes out as it came is told by the outcome; what is sent besides a refusal is not.
+        let isRefused = [.drop, .reject, .redirect].contains(outcome.verdict)
         let topic = String(decoding: message.topic, as: UTF8.self)
         for (index, earlier) in zip(asked, before) {
             let after = shunt_rule_figures(rules[index].pointer, SHUNT_ON_MESSAGE).pointee
             let isLast = outcome.rule.map { Int($0) == index } ?? false
             var step = TracedMessage.Step(
                 rule: set.rules[index].definition.name, verdict: "", why: "", seconds: Self.seconds(after, since: earlier), topic: topic,
-                sends: outcome.messages.lazy.filter { Int($0.rule) == index && $0.isElsewhere }.prefix(Self.shownMessages).map(Self.destination))
-            if let decided = decision(since: earlier, after) {
+                sends: outcome.messages.lazy.filter { Int($0.rule) == index && (isRefused || $0.isElsewhere) }
+                    .prefix(Self.shownMessages).map(Self.destination))
+            if let decided = decision(since: earlier, after, failure: failures[index]) {
                 step.verdict = decided.verdict
                 step.why = decided.why ?? (isLast ? reason(of: outcome, from: index) : "")
                 if hasModes, observed.contains(index) { step.why = Self.notApplied(decided.why) }
@@ -34,7 +39,8 @@ extension LoopRules {
     }
 
     /// What a rule has decided on a message between two looks at its figures, and how it has failed; nil where it was not called.
-    func decision(since before: shunt_figures, _ after: shunt_figures) -> (verdict: String, why: String?)? {
+    /// - Parameter failure: what was told of its failure; nil where that is counted only.
+    func decision(since before: shunt_figures, _ after: shunt_figures, failure: String?) -> (verdict: String, why: String?)? {
         let (before, after) = (RuleFigures.Hook(before), RuleFigures.Hook(after))
         if let (code, _) = after.errors.first(where: { $0.value != before.errors[$0.key] ?? 0 }) { return ("error", failure ?? code.rawValue) }
         return after.verdicts.first { $0.value != before.verdicts[$0.key] ?? 0 }.map { ($0.key, nil) }

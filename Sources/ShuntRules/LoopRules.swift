@@ -80,6 +80,8 @@ public final class LoopRules: RuleHooks {
 
     /// The last failure that was told: for rule tests.
     var failure: String?
+    /// The same by the rules' places, while a message is followed; nil otherwise.
+    var failures: [Int: String]?
 
     private var failureLog: FailureLog
     var denialLog: FailureLog
@@ -385,6 +387,7 @@ extension LoopRules: LuaHostOwner {
         let message = secretTexts.hiding(said, of: set.rules[index].definition.name)
         let text = "\(name): \(message) (\(code.rawValue))"
         failure = text
+        failures?[index] = text
         let note = RuleFigures.Failure(
             at: now, hook: name, code: code, text: message, topic: subjectShown, client: clientShown)
         rules[index].notes.add(note)

@@ -30,10 +30,7 @@ extension RuleTestBench {
     }
 
     func subscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        _ = try fields(asked, of: "subscribe", TestField.subscriptionFields)
-        var request = SubscriptionRequest(
-            topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string,
-            qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 1)) ?? .atLeastOnce)
+        var request = try subscription(asked, of: "subscribe")
         let client = clients.client(asked["sender"])
         let rules = try loaded()
         let outcome = waited(rules.onSubscribe(request, from: client.id, now: now)) { if case .subscribe(let outcome) = $0 { outcome } else { nil } }
@@ -54,10 +51,23 @@ extension RuleTestBench {
     }
 
     func unsubscribe(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        _ = try fields(asked, of: "unsubscribe", TestField.subscriptionFields)
-        let request = SubscriptionRequest(topic: asked["topic"].string ?? "test", group: asked["group"].string ?? "group", key: asked["key"].string)
+        let request = try subscription(asked, of: "unsubscribe")
         try loaded().onUnsubscribe(request, from: clients.client(asked["sender"]).id, now: now)
         return .object(observedOwn())
+    }
+
+    /// What a client asks for, as its protocol has it: MQTT names a group in the filter, and has none otherwise.
+    private func subscription(_ asked: LuaValue, of name: String) throws(ShuntError) -> SubscriptionRequest {
+        _ = try fields(asked, of: name, TestField.subscriptionFields)
+        var (topic, group) = (asked["topic"].string ?? "test", "group")
+        if TestClients.speaksMQTT(asked["sender"]) {
+            group = ""
+            let parts = topic.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+            if parts.count == 3, parts[0] == "$share" { (group, topic) = (String(parts[1]), String(parts[2])) }
+        }
+        return SubscriptionRequest(
+            topic: topic, group: asked["group"].string ?? group, key: asked["key"].string,
+            qos: QoS(rawValue: UInt8(clamping: asked["qos"].whole ?? 1)) ?? .atLeastOnce)
     }
 
     func disconnect(_ asked: LuaValue) throws(ShuntError) -> LuaValue {

@@ -74,9 +74,14 @@ extension RuleTestBench {
     private static let reasonsAtOnce: Set<String> = ["no subscriber", "too many hops"]
 
     func will(_ asked: LuaValue) throws(ShuntError) -> LuaValue {
-        let message = try TestMessage(
-            fields(asked, of: "will", TestField.messageFields, ["topic": .topic]), .topic, topic: asked["topic"].string ?? "test", sender(asked))
-        let client = clients.client(asked["sender"])
+        var fields = try fields(asked, of: "will", TestField.messageFields, ["topic": .topic])
+        // A will has no format but the one that its content type says.
+        if fields["format"] == nil, fields["content_type"] == nil { fields["format"] = "none" }
+        let message = TestMessage(fields, .topic, topic: asked["topic"].string ?? "test", .none)
+        var sender = asked["sender"].table ?? [:]
+        // No other clients have one.
+        if sender["protocol"] == nil { sender["protocol"] = "mqtt" }
+        let client = clients.client(.object(sender))
         let rules = try loaded()
         return message.withView { view, _ in
             guard isWanted(SHUNT_ON_WILL, .topic, message.topic) else { return unmatched(message) }

@@ -10,7 +10,7 @@ enum TestField {
     static let clientFields: [String: TestField] = [
         "uid": .text, "device": .text, "tags": .texts, "alias": .texts, "address": .text, "groups": .texts, "protocol": .text,
         "client_id": .text, "version": .oneOf(["3.1", "3.1.1", "5.0"]), "keep_alive": .whole(0...65_535), "will": .will, "props": .properties,
-        "auth_method": .text, "attributes": .namedTexts,
+        "auth_method": .text, "attributes": .namedTexts, "id": .whole(0...Int64.max), "connected_at": .number,
     ]
     static let messageFields: [String: TestField] = [
         "payload": .bytes, "key": .bytes, "format": .oneOf(PayloadFormat.allCases.map { "\($0)" }), "sender": .client,

@@ -1,15 +1,16 @@
 import ShuntCore
 
-/// The clients of a test: one for each uid, with what the test says of it.
+/// The clients of a test: one for each user with its device, or client identifier, with what the test says of it.
 final class TestClients: PeerDirectory {
     private var ids: [String: ConnectionID] = [:]
     private var clients: [ConnectionID: Peer] = [:]
     var closed: String?
 
     func client(_ asked: LuaValue) -> Peer {
-        let uid = asked["uid"].string ?? ""
-        let device = asked["device"].string ?? uid
-        let name = uid + "\u{0}" + device
+        // As a worker has it: a client of MQTT is called by its identifier where it gives no user name.
+        let uid = asked["uid"].string ?? asked["client_id"].string ?? ""
+        let device = asked["device"].string ?? asked["client_id"].string ?? uid
+        let name = Self.connection(asked, uid: uid, device: device)
         let id = ids[name] ?? ConnectionID(loop: 0, slot: UInt32(ids.count), generation: 1)
         ids[name] = id
         func texts(_ key: String) -> [String] { (asked[key].list ?? []).compactMap(\.string) }
@@ -17,10 +18,16 @@ final class TestClients: PeerDirectory {
         var client = Peer(
             id: id, uid: uid, device: device, tags: texts("tags"), alias: texts("alias"),
             protocolName: asked["protocol"].string ?? (isMQTT ? "mqtt" : "exchange"), address: asked["address"].string ?? "127.0.0.1:50000",
-            groups: texts("groups"), connectedAt: 1_700_000_000, mqtt: isMQTT ? mqtt(asked, device: device) : nil)
+            groups: texts("groups"), connectedAt: asked["connected_at"].number ?? 1_700_000_000, mqtt: isMQTT ? mqtt(asked, device: device) : nil)
         client.attributes = (asked["attributes"].table ?? [:]).map { UserProperty($0.key, $0.value.string ?? "") }.sorted { $0.name < $1.name }
         clients[id] = client
         return client
+    }
+
+    /// What tells a client's connection from all others: its number, where that is told.
+    private static func connection(_ asked: LuaValue, uid: String, device: String) -> String {
+        let number = asked["id"].whole.map(String.init) ?? ""
+        return [uid, device, asked["client_id"].string ?? "", number].joined(separator: "\u{0}")
     }
 
     /// Whether a test says something of the client that only clients of MQTT have.

@@ -8,7 +8,8 @@ struct TestMessage {
     private var key: [UInt8]?
     private var format: PayloadFormat
     private let filter: [UInt8]
-    private var id: Int64
+    /// As rules read it.
+    var id: Int64
     private var hops: UInt8
     private var sender: ConnectionID
     private var qos: QoS

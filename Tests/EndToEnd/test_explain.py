@@ -211,3 +211,64 @@ def test_clients_of_mqtt_are_named(cluster):
     finally:
         subscriber.terminate()
         subscriber.wait()
+
+
+WHO = """
+return {
+  match = { topic = "w/#" },
+  on_connect = function(conn) return conn:with { attributes = { plan = "gold" }, tags = { "t1" } } end,
+  on_message = function(msg)
+    local s = msg.sender
+    return route.reject(json.encode {
+      plan = s.attributes.plan or "-", tag = s.tags[1] or "-", protocol = s.protocol, client = s.client_id or "-", version = s.version or "-",
+      uid = s.uid, qos = msg.qos })
+  end,
+}"""
+
+
+def test_rules_are_asked_about_the_sender_as_it_is_connected(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "who", WHO)
+    process = shunt.dev({
+        "rules.directory": plugins, "rules.enabled": "all", "worker.loops": 2, "worker.listeners.mqtt.protocol": "mqtt",
+        "worker.listeners.mqtt.listen": "127.0.0.1:0"})
+    process.wait_metric("shunt_master_connected", 1)
+
+    def asked(*arguments) -> tuple[dict, str]:
+        answer = answers(process, "--topic", "w/1", "--payload", "x", *arguments)[0]
+        return json.loads(answer["why"].removeprefix("rule who: ")), answer.get("sender", "")
+
+    exchange = {"plan": "-", "tag": "-", "protocol": "exchange", "client": "-", "version": "-", "uid": "", "qos": 1}
+    assert asked() == (exchange, "")
+    nobody = "no client is connected by this name: rules are asked about one without tags, alias, groups and attributes"
+    assert asked("--as", "ada") == ({**exchange, "uid": "ada"}, nobody)
+    mqtt = {**exchange, "protocol": "mqtt", "client": "c1", "version": "5.0", "uid": "c1", "qos": 0}
+    assert asked("--client", "c1") == (mqtt, nobody)
+    assert asked("--as", "ada", "--client", "c1", "--listener", "mqtt", "--qos", "2")[0] == {**mqtt, "uid": "ada", "qos": 2}
+    ada, host_port = Client(process.exchange), parse_address(process.listeners["worker.mqtt"])
+    ada.register("ada")
+    with subprocess.Popen(
+            ["mosquitto_sub", "-h", host_port[0], "-p", str(host_port[1]), "-i", "c1", "-t", "none", "-V", "311"]) as listening:
+        try:
+            eventually(lambda: "as it is connected" in asked("--client", "c1")[1])
+            known = {"plan": "gold", "tag": "t1"}
+            told, sender = asked("--client", "c1")
+            assert told == {**mqtt, **known, "version": "3.1.1"} and sender.startswith("c1, 127.0.0.1:")
+            assert asked("--as", "ada")[0]["plan"] == "gold"
+            assert asked("--as", "ada", "--listener", "mqtt")[1] == nobody
+            also = Client(process.exchange)
+            also.register("ada", device="two")
+            eventually(lambda: asked("--as", "ada")[1].startswith("several clients are connected by this name"))
+            assert "; --client names one" in asked("--as", "ada")[1]
+            assert asked("--as", "ada", "--client", "two", "--listener", "exchange")[1].endswith("as it is connected")
+        finally:
+            listening.terminate()
+
+
+def test_what_no_client_may_send_is_denied(cluster):
+    exchange = cluster.workers_of[0].exchange
+    client = Client(exchange)
+    client.subscribe("orders/1", "g")
+    for topic, why in (("$SYS/x", "only the worker publishes below $SYS"), ("x" * 2000, "the topic has 2000 bytes")):
+        answer = answers(cluster, "--topic", topic, "--worker", exchange)[0]
+        assert answer["outcome"] == "denied" and answer["why"].startswith(why) and not answer["routes"]
+        assert client.message(topic, b"x").status == 400

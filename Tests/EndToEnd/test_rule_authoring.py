@@ -116,7 +116,8 @@ def test_new_writes_nothing_over_and_refuses_names_that_are_none(plugins):
         assert refused.returncode == 64 and name in refused.stderr and near in refused.stderr and not refused.stdout
     assert [path.name for path in plugins.iterdir()] == ["no"]
     assert run("rule", "new", "x", "--kind", "massage").returncode == 64
-    assert run("rule", "new", "x", "--in", plugins / "a/b").returncode == 74
+    assert run("rule", "new", "x", "--in", plugins / "no/rule.lua").returncode == 74
+    assert run("rule", "new", "x", "--in", plugins / "a/b").returncode == 0 and (plugins / "a/b/x/rule.lua").exists()
     with open("/dev/full", "wb") as full:
         ended = subprocess.run([BINARY, "rule", "new", "y", "--in", plugins], stdout=full, stderr=subprocess.PIPE, env=environment())
     assert ended.returncode == 74

@@ -214,7 +214,7 @@ def test_wrong_files_are_told_with_their_places(plugins, tmp_path):
         assert result.returncode == 64 and wanted in result.stderr, result
     (tmp_path / "m").write_text('{"topic":"a"}\n\nnonsense\n')
     result = rule_run(plugins, "--messages", tmp_path / "m")
-    assert result.returncode == 64 and "m:3:1:1: not JSON" in result.stderr, result
+    assert result.returncode == 64 and "m:3:1: not JSON" in result.stderr, result
     (tmp_path / "s").write_text("a g u\n# who listens\n")
     result = rule_run(plugins, "--topic", "a", "--subscribers", tmp_path / "s")
     assert result.returncode == 64 and "s:2: a comment, or one who has subscribed everything?" in result.stderr, result

@@ -1,5 +1,6 @@
 """`shunt admin trace` and `record`: live messages through the rules, and into a file of the operator's."""
 
+import gzip
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from exchange import Client, eventually, parse_address
+from exchange import GZIP, JSON, Client, eventually, parse_address
 from processes import PATIENCE, environment, run, write_rule
 from test_explain import COPY, GUARD
 
@@ -189,3 +190,97 @@ def test_a_worker_may_forbid_payloads(shunt):
     done = run("admin", "trace", "--topic", "#", "--payloads", "--for", "1s", "--master", process.admin)
     assert done.returncode == 77 and "worker.admin_payloads: false" in done.stderr
     assert run("admin", "trace", "--topic", "#", "--for", "1s", "--master", process.admin).returncode == 0
+
+
+SENDING = """
+return { priority = 5, match = { topic = "t/#" }, on_message = function(msg, ctx)
+  if msg.payload == "moved" then return route.to("copy/1") end
+  ctx:emit(route.to("copy/1"))
+  ctx:emit(msg:with { topic = "seen/1" })
+  if msg.payload == "reject" then return route.reject("the real reason") end
+  if msg.payload == "drop" then return route.drop("the real reason") end
+  if msg.payload == "plain" then return route.drop() end
+end }"""
+STOPPING = """
+return { match = { topic = "copy/#" }, on_message = function(msg)
+  return route.reject("another reason")
+end }"""
+
+
+def failing(text: str, priority: int) -> str:
+    return f'''
+return {{ priority = {priority}, match = {{ topic = "t/#" }}, on_message = function(msg)
+  if msg.payload == "fail" then error("{text}") end
+end }}'''
+
+
+def test_a_trace_gives_each_rule_its_own_failure_and_the_sender_the_reason_that_it_was_told(shunt, tmp_path):
+    plugins = tmp_path / "plugins"
+    for name, text in (("send", SENDING), ("stop", STOPPING), ("first", failing("AAA", 90)), ("second", failing("BBB", 80))):
+        write_rule(plugins, name, text)
+    process = shunt.dev({"rules.directory": plugins, "rules.enabled": "all"})
+    process.wait_metric("shunt_master_connected", 1)
+    watcher = Client(process.exchange)
+    watcher.register("eve").subscribe("seen/#", "g")
+    trace = Running(tmp_path, "trace", "--topic", "t/#", "--limit", "5", "--output", "json", "--master", process.admin)
+    client = Client(process.exchange)
+    answers = {payload: client.message("t/1", payload) for payload in ("reject", "drop", "plain", "moved", "fail")}
+    assert answers["reject"].value == b"the real reason"
+    assert trace.process.wait(PATIENCE) == 0
+    told = [json.loads(line)["message"] for line in trace.out.read_text().splitlines()]
+    assert [(one["outcome"], one["why"], one["recipients"]) for one in told] == [
+        ("rejected", "the real reason", 1), ("dropped", "the real reason", 1), ("dropped", "", 1),
+        ("nobody", "rule stop: another reason", 0), ("delivered", "", 1)]
+    steps = {step["rule"]: step for step in told[0]["steps"]}
+    assert steps["send"]["sends"] == ["copy/1", "seen/1"]
+    failures = {step["rule"]: step["why"] for step in told[4]["steps"] if step["verdict"] == "error"}
+    assert "AAA" in failures["first"] and "BBB" in failures["second"]
+
+
+def test_a_copy_under_the_own_topic_of_a_dropped_message_is_told(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "copy", """
+return { on_message = function(msg, ctx)
+  ctx:emit(msg:with { payload = "short" })
+  return route.drop("copied")
+end }""")
+    process = shunt.dev({"rules.directory": plugins, "rules.enabled": "all"})
+    process.wait_metric("shunt_master_connected", 1)
+    watcher = Client(process.exchange)
+    watcher.register("eve").subscribe("t/#", "g")
+    trace = Running(tmp_path, "trace", "--topic", "t/#", "--limit", "1", "--master", process.admin)
+    Client(process.exchange).message("t/1", "long")
+    assert trace.process.wait(PATIENCE) == 0
+    text = " ".join(trace.out.read_text().split())
+    assert "rule copy: drop (copied), sends to t/1" in text
+    assert "dropped: copied; what rules sent besides went to 1 recipient" in text
+    told = run("admin", "explain", "--topic", "t/1", "--payload", "long", "--master", process.admin).stdout
+    assert "dropped by rule copy: copied; what rules sent besides goes to 1 recipient" in " ".join(told.split())
+    assert "sends to t/1" in " ".join(told.split())
+
+
+LIMIT = """
+return { match = { topic = "w/#" }, on_message = function(msg)
+  local s = msg.sender
+  local body = msg:json() or {}
+  return route.reject(("%d %s %s %s"):format(kv.incr("n" .. s.id), table.concat(s.groups, ","), tostring(body.id), msg.id))
+end }"""
+
+
+def test_a_recording_runs_again_as_it_came(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "limit", LIMIT)
+    process = shunt.dev({"rules.directory": plugins, "rules.enabled": "all"})
+    process.wait_metric("shunt_master_connected", 1)
+    ada, bob = Client(process.exchange), Client(process.exchange)
+    ada.register("ada").subscribe("zz", "grp")
+    bob.register("bob")
+    out = tmp_path / "messages.jsonl"
+    trace = Running(tmp_path, "record", "--topic", "w/#", "--out", out, "--limit", "4", "--master", process.admin)
+    packed = gzip.compress(b'{"id":7}')
+    live = [
+        ada.message("w/1", b'{"id":1}', format=JSON), ada.message("w/1", packed, compress=GZIP, format=JSON), bob.message("w/1", b"x"),
+        ada.message("w/1", b"y")]
+    assert trace.process.wait(PATIENCE) == 0
+    again = run("rule", "run", plugins / "limit", "--messages", out, "--output", "json")
+    told = [json.loads(line)["why"] for line in again.stdout.splitlines() if '"why"' in line]
+    assert told == [answer.value.decode() for answer in live]
+    assert [text.split(" ")[0] for text in told] == ["1", "2", "1", "3"]

@@ -125,7 +125,7 @@ struct ReportTests {
     @Test(
         "What is wrong in a file is told with its place",
         arguments: [
-            (#"{"topic":"t"}"# + "\n{", "m:2:1:2: not JSON"), ("[]", "m:1: a message is a JSON object"),
+            (#"{"topic":"t"}"# + "\n{", "m:2:2: not JSON"), ("[]", "m:1: a message is a JSON object"),
             (#"{"topik":"t"}"#, "m:1: the message does not take topik"), (#"{"topic":""}"#, "m:1: the message: the topic is empty"),
             ("\u{FEFF}" + #"{"topic":"t"}"# + "\n[]", "m:2: a message is a JSON object"),
             (#"{"topic":"a/+"}"#, "m:1: the message: no message has 'a/+' as its topic"),
@@ -135,8 +135,8 @@ struct ReportTests {
             (#"{"kind":"chat","topic":""}"#, "m:1: the message: the chat's id is empty"),
             (#"{"kind":"letter"}"#, "m:1: the message: kind is \"letter\""), (#"{"qos":3}"#, "m:1: the message: qos is 3"),
             ("", "m: there is no message"),
-            (#"{"kind":"broadcast","payload_base64":"/w=="}"#, "m:1: the text of a broadcast is UTF-8"), (#"{"a":01}"#, "m:1:1:6: not JSON"),
-            (#"{"a":"\x"}"#, "m:1:1:9: not JSON"), (#"{"a":tru}"#, "m:1:1:6: not JSON"),
+            (#"{"kind":"broadcast","payload_base64":"/w=="}"#, "m:1: the text of a broadcast is UTF-8"), (#"{"a":01}"#, "m:1:6: not JSON"),
+            (#"{"a":"\x"}"#, "m:1:9: not JSON"), (#"{"a":tru}"#, "m:1:6: not JSON"),
             (#"{"sender":{"uidd":"a"}}"#, "m:1: the message: sender does not take uidd"),
         ])
     func wrong(_ text: String, _ wanted: String) throws {

@@ -45,10 +45,12 @@ struct RuleTemplateTests {
         #expect(error?.help == "take 1 to 64 of a-z, A-Z, 0-9, - and _" + (near.map { ", such as \($0)" } ?? ""))
     }
 
-    @Test("a directory whose parent is missing is told")
-    func missing() throws {
-        let folder = try PluginFolder([:])
-        let error = #expect(throws: ShuntError.self) { try RuleTemplate(name: "vip", kind: .chat).write(in: folder.path + "/a/b") }
+    @Test("folders that are missing are made, and one that can't be is told", arguments: ["/a/b", "/a//b/", "/."])
+    func missing(directory: String) throws {
+        let folder = try PluginFolder(["file/x": ""])
+        let path = try RuleTemplate(name: "vip", kind: .chat).write(in: folder.path + directory)
+        #expect(FileManager.default.fileExists(atPath: path + "/rule.lua"))
+        let error = #expect(throws: ShuntError.self) { try RuleTemplate(name: "vip", kind: .chat).write(in: folder.path + "/file/x/y") }
         #expect(error?.code == .ioFailed)
     }
 }

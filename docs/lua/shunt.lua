@@ -77,9 +77,14 @@ function shunt_Message:cbor() end
 ---@return shunt.Message
 function shunt_Message:with(changes) end
 
+---A user property.
+---@class shunt.Property
+---@field name string Its name.
+---@field value string Its value.
+
 ---User properties: a list of pairs in their order, and the first value of each name.
 ---@class shunt.Properties
----@field [integer] { name: string, value: string } A pair.
+---@field [integer] shunt.Property A pair.
 ---@field [string] string|false|nil The first value of a name.
 
 ---Which devices get a broadcast.
@@ -251,7 +256,7 @@ function shunt_Test:chat_join(asked) end
 function shunt_Test:chat_close(asked) end
 
 ---A client connects.
----@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:connect(asked) end
 
@@ -266,12 +271,12 @@ function shunt_Test:subscribe(asked) end
 function shunt_Test:unsubscribe(asked) end
 
 ---A client goes.
----@param asked? { why?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { why?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:disconnect(asked) end
 
 ---A client registers as a device.
----@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:register(asked) end
 
@@ -296,7 +301,7 @@ function shunt_Test:acked(asked) end
 function shunt_Test:session(asked) end
 
 ---A client takes a step of its authentication.
----@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string }
+---@param asked? { method: string, data?: string, uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, auth_method?: string, id?: integer, connected_at?: number }
 ---@return shunt.Outcome
 function shunt_Test:auth(asked) end
 

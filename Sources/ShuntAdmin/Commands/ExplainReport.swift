@@ -23,6 +23,7 @@ enum ExplainReport {
 
     static func text(_ answer: ExplainRecord, topic: String, uid: String?, hasPayload: Bool = true, width: Int?) -> String {
         var fields: [(name: String, value: String)] = [("  result", result(answer, topic))]
+        if let sender = answer.sender { fields.append(("  sender", sender)) }
         if !hasPayload, !answer.rules.isEmpty { fields.append(("  payload", "empty: --payload gives one, which rules may look at")) }
         let sender = uid ?? "a client that nothing names"
         for right in answer.rights {
@@ -45,14 +46,15 @@ enum ExplainReport {
         let count = routes.reduce(0) { $0 + $1.recipients }
         let atMost = routes.contains { !$0.isExact } ? "at most " : ""
         let why = answer.why.isEmpty ? "" : ": \(answer.why)"
+        let besides = count == 0 ? "" : "; what rules sent besides goes to \(atMost)\(count) \(count == 1 ? "recipient" : "recipients")"
         switch answer.outcome {
         case "delivered":
             if count == 0, !answer.others.isEmpty { return "only what rules send as broadcasts, into chats or later goes out" }
             let others = answer.others.isEmpty ? "" : ", and what rules send as broadcasts, into chats or later"
             return "delivered to \(atMost)\(count) \(count == 1 ? "recipient" : "recipients")\(others)"
         case "nobody": return "nobody gets it\(why)"
-        case "dropped": return "dropped by \(why.isEmpty ? "a rule" : answer.why)"
-        case "rejected": return "rejected\(why)"
+        case "dropped": return "dropped by \(why.isEmpty ? "a rule" : answer.why)\(besides)"
+        case "rejected": return "rejected\(why)\(besides)"
         default: return "\(answer.outcome)\(why)"
         }
     }

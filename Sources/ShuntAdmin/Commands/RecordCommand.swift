@@ -8,9 +8,9 @@ struct RecordCommand: AdminSubcommand {
         commandName: "record",
         abstract: "Record live messages, with payloads, in a file that `shunt rule run --messages` takes.",
         discussion: """
-            A JSON object a line: at, topic, payload (payload_base64 where it is no text), key, qos, retain, format, the properties of \
-            MQTT 5.0 (correlation_data where it is text), and what rules may read of the sender. The file is new, for its owner alone (0600), \
-            on this machine; workers and masters write nothing. Needs a token of role operate, and is an event. \
+            A JSON object a line: at, topic, payload (payload_base64 where it is no text), compression, key, qos, retain, format, id, the \
+            properties of MQTT 5.0 (correlation_data where it is text), and what rules may read of the sender. The file is new, \
+            for its owner alone (0600), on this machine; workers and masters write nothing. Needs a token of role operate, and is an event. \
             A worker with worker.admin_payloads: false records nothing.
 
               shunt admin record --topic 'orders/#' --out messages.jsonl
@@ -61,6 +61,8 @@ struct RecordedMessage: Encodable, Equatable {
         var alias: [String]?
         var groups: [String]?
         var props: [TracedMessage.More.Pair]?
+        var id: Int?
+        var connectedAt: Double?
     }
 
     /// Seconds since 1970.
@@ -68,6 +70,7 @@ struct RecordedMessage: Encodable, Equatable {
     var topic: String
     var payload: String?
     var payloadBase64: String?
+    var compression: String?
     var key: String?
     var qos: Int
     var retain: Bool
@@ -78,10 +81,12 @@ struct RecordedMessage: Encodable, Equatable {
     var correlationData: String?
     var expiry: UInt32?
     var payloadFormat: Int?
+    var id: Int?
     var sender: Sender?
 
     init(_ message: TracedMessage) {
         (topic, payload, payloadBase64, key) = (message.topic, message.payload, message.payloadBase64, message.key)
+        (compression, id) = (message.compression, message.more?.id)
         (at, qos, retain, format) = (message.at, message.qos, message.retained, message.format)
         func known(_ text: String) -> String? { text.isEmpty ? nil : text }
         let more = message.more
@@ -91,7 +96,7 @@ struct RecordedMessage: Encodable, Equatable {
         sender = Sender(
             uid: known(message.uid), device: known(message.client), address: known(message.address), protocol: who?.protocolName,
             clientId: who?.client, version: who?.version, keepAlive: who?.keepAlive, tags: who?.tags, alias: who?.alias, groups: who?.groups,
-            props: who?.props)
+            props: who?.props, id: who?.id, connectedAt: who?.connectedAt)
         if sender == Sender() { sender = nil }
     }
 }

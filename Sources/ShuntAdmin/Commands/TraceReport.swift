@@ -16,6 +16,7 @@ enum TraceReport {
         if message.retained { received += ", retained" }
         if let key = message.key { received += ", key \(key)" }
         var lines = [received]
+        if let compression = message.compression { lines.append("the payload is compressed: \(compression)") }
         if let payload = message.payload { lines.append("payload \(payload)") }
         if let payload = message.payloadBase64 { lines.append("payload (base64) \(payload)") }
         for step in message.steps {
@@ -25,9 +26,9 @@ enum TraceReport {
             lines.append("rule \(step.rule): \(step.verdict)\(why)\(topic)\(sends), \(RuleListing.time(step.seconds))")
         }
         let why = message.why.isEmpty ? "" : ": \(message.why)"
-        lines.append(
-            message.outcome == "delivered"
-                ? "delivered to \(message.recipients) \(message.recipients == 1 ? "recipient" : "recipients")" : "\(message.outcome)\(why)")
+        let count = "\(message.recipients) \(message.recipients == 1 ? "recipient" : "recipients")"
+        let besides = message.recipients > 0 ? "; what rules sent besides went to \(count)" : ""
+        lines.append(message.outcome == "delivered" ? "delivered to \(count)" : "\(message.outcome)\(why)\(besides)")
         return lines.map { Text.printable("\(head) \($0)") + "\n" }.joined()
     }
 }

@@ -146,6 +146,8 @@ public struct ExplainRecord: Codable, Equatable, Sendable {
     /// `delivered`, `nobody`, `dropped`, `rejected`, or `denied`.
     public var outcome: String
     public var why: String
+    /// Whom rules were asked about, where somebody is named.
+    public var sender: String?
     public var rights: [Right]
     public var rules: [Rule]
     /// Rules whose `match` does not take the message.

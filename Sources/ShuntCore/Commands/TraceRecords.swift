@@ -42,6 +42,8 @@ public struct TracedMessage: Codable, Equatable, Sendable {
         /// Seconds.
         public var expiry: UInt32?
         public var payloadFormat: Int?
+        /// Of the message, as rules read it.
+        public var id: Int?
         public var sender: Sender?
 
         public struct Sender: Codable, Equatable, Sendable {
@@ -55,6 +57,9 @@ public struct TracedMessage: Codable, Equatable, Sendable {
             public var groups: [String]?
             /// Of its CONNECT.
             public var props: [Pair]?
+            /// Of its connection, as rules read it; and since when it is there, in seconds since 1970.
+            public var id: Int?
+            public var connectedAt: Double?
 
             public init(_ peer: Peer) {
                 func known<Element>(_ list: [Element]) -> [Element]? { list.isEmpty ? nil : list }
@@ -62,6 +67,7 @@ public struct TracedMessage: Codable, Equatable, Sendable {
                 (client, version, keepAlive) = (peer.mqtt?.clientID, peer.mqtt?.version, peer.mqtt.map { Int($0.keepAlive) })
                 (tags, alias, groups) = (known(peer.tags), known(peer.alias), known(peer.groups))
                 props = peer.mqtt.flatMap { known($0.properties.map(Pair.init)) }
+                (id, connectedAt) = (Int(peer.id.raw & UInt64(Int.max)), peer.connectedAt)
             }
         }
 
@@ -109,6 +115,8 @@ public struct TracedMessage: Codable, Equatable, Sendable {
     /// Of the payload, as it came.
     public var bytes: Int
     public var format: String
+    /// `gzip`, `lz4` or `snappy`, where the payload is compressed.
+    public var compression: String?
     /// Where payloads are asked for: as a text, or else as base64.
     public var payload: String?
     public var payloadBase64: String?
@@ -118,7 +126,7 @@ public struct TracedMessage: Codable, Equatable, Sendable {
     /// `delivered`, `sent` (elsewhere or later, as `why` tells), `nobody`, `dropped`, `rejected`, or `denied`.
     public var outcome: String
     public var why: String
-    /// Who got it; broadcasts and chats' messages that rules made of it do not count.
+    /// Who got it, or what rules sent besides; broadcasts and chats' messages that rules made of it do not count.
     public var recipients: Int
 
     public init(at: Double, loop: Int, topic: String) {

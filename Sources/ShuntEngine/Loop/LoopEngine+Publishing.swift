@@ -8,8 +8,7 @@ extension LoopEngine {
         router.now = now
         router.index.blocker = .none
         router.beginRead()
-        guard !TopicRouter.isSystemTopic(message.topic) else { return ShuntError(.topicInvalid, TopicRouter.systemTopicRefusal) }
-        guard message.topic.count <= limits.topic else { return .topic(ofBytes: message.topic.count, limit: limits.topic) }
+        if let refusal = refusal(ofTopic: message.topic) { return refusal }
         let route = router.route(of: message.topic, last: .none)
         guard !route.isNone else { return .notATopic(message.topic) }
         var message = message

@@ -5,6 +5,25 @@ extension LoopEngine {
     /// How often rules may send a message on.
     public var hopLimit: Int { limits.hops }
 
+    /// Why no client may publish to a topic; nil where rights decide.
+    public func refusal(ofTopic topic: Bytes) -> ShuntError? {
+        if TopicRouter.isSystemTopic(topic) { return ShuntError(.topicInvalid, TopicRouter.systemTopicRefusal) }
+        return topic.count > limits.topic ? .topic(ofBytes: topic.count, limit: limits.topic) : nil
+    }
+
+    /// The connected clients of this loop that have a uid, and a client identifier or device; nil: any.
+    /// - Parameter limit: how many are looked for.
+    public func connected(uid: String?, name: String?, limit: Int) -> [Peer] {
+        var found: [Peer] = []
+        for slot in clients.indices where clients[slot].state == .open && clients[slot].isAdmitted {
+            guard found.count < limit else { break }
+            guard uid == nil || clients[slot].identity?.uid == uid else { continue }
+            let id = ConnectionID(loop: loop, slot: UInt32(slot), generation: clients[slot].generation)
+            if let peer = peer(id), name == nil || peer.name == name { found.append(peer) }
+        }
+        return found
+    }
+
     /// Who would get a message with this topic and key, as this loop would choose.
     public func inspect(_ topic: [UInt8], key: [UInt8]?, group: String?, limit: Int) -> RouteInspection {
         let hooks = hooks

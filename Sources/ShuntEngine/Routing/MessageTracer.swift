@@ -15,6 +15,20 @@ public final class MessageTracer {
     private var second = 0.0
     private var seen = 0
     private var current: (places: [Int], message: TracedMessage)?
+    private var trail = Trail()
+
+    /// What rules have made of the message so far.
+    private struct Trail {
+        /// What the rule did that has decided about the message itself, where it has refused it.
+        var refusal: TracedMessage.Step?
+        var isDecided = false
+        /// How many messages of it are still on their way, as rules have left it.
+        var left = 1
+        /// Why the last of those that are not was stopped.
+        var stopped: String?
+        /// Who has got what rules sent besides a message that they refused.
+        var besides = 0
+    }
 
     /// - Parameters:
     ///   - perSecond: messages that are told at most.
@@ -37,11 +51,12 @@ public final class MessageTracer {
     var isFollowing: Bool { current != nil }
 
     /// A client's message is there.
-    func begin(_ message: MessageView, from peer: (ConnectionID) -> Peer?, now: Double) {
-        current = nil
+    /// - Parameter peer: who has sent it; with all that rules may read of it where that is asked for, which costs more.
+    func begin(_ message: MessageView, from peer: (_ id: ConnectionID, _ isWhole: Bool) -> Peer?, now: Double) {
+        (current, trail) = (nil, Trail())
         var places = requests.indices.filter { takes(message.topic, requests[$0]) }
         guard !places.isEmpty else { return }
-        let sender = peer(message.sender)
+        let sender = peer(message.sender, false)
         places.removeAll { place in
             let request = requests[place]
             return request.uid.map { $0 != sender?.uid } ?? false || request.client.map { $0 != sender?.name } ?? false
@@ -55,10 +70,11 @@ public final class MessageTracer {
         (told.qos, told.retained, told.bytes) = (Int(message.qos.rawValue), message.isRetained, message.payload.count)
         (told.uid, told.client, told.address) = (sender?.uid ?? "", sender?.name ?? "", sender?.address ?? "")
         told.format = "\(message.format)"
+        if message.compression != .none { told.compression = "\(message.compression)" }
         if places.contains(where: { requests[$0].payloads == true }) {
             told.payload = String(validating: message.payload, as: UTF8.self)
             if told.payload == nil { told.payloadBase64 = Self.base64(message.payload) }
-            told.more = Self.more(of: message, from: sender)
+            told.more = Self.more(of: message, from: peer(message.sender, true))
         }
         current = (places, told)
     }
@@ -66,6 +82,7 @@ public final class MessageTracer {
     private static func more(of message: MessageView, from sender: Peer?) -> TracedMessage.More {
         var more = TracedMessage.More()
         more.sender = sender.map(TracedMessage.More.Sender.init)
+        more.id = Int(message.id)
         if message.expiry != MessageView.noExpiry { more.expiry = message.expiry }
         guard let properties = try? Properties(ofMessage: message.properties) else { return more }
         if !properties.userProperties.isEmpty { more.props = properties.userProperties.map(TracedMessage.More.Pair.init) }
@@ -81,19 +98,48 @@ public final class MessageTracer {
         current?.message.steps.append(step)
     }
 
+    /// Rules have been asked about the message, or about what they have made of it.
+    /// - Parameters:
+    ///   - rule: the one that has decided.
+    ///   - first: how many steps there were before.
+    func decided(_ outcome: MessageOutcome, by rule: String, since first: Int) {
+        guard let steps = current?.message.steps else { return }
+        let isRefused = [.drop, .reject, .redirect].contains(outcome.verdict)
+        let step = isRefused ? steps.dropFirst(first).last { $0.rule == rule } : nil
+        if !trail.isDecided { trail.refusal = step }
+        trail.isDecided = true
+        trail.left += outcome.messages.count - (outcome.verdict == .pass ? 0 : 1)
+        let why = step?.why ?? ""
+        if isRefused { trail.stopped = "rule \(rule)" + (why.isEmpty ? " gives no reason" : ": \(why)") }
+    }
+
+    /// What a rule has sent on has come over too many topics.
+    func exceededHops() {
+        trail.left -= 1
+        trail.stopped = "it has come over limits.hops topics"
+    }
+
+    /// So many have got what rules sent besides a message that they refused.
+    func sentBesides(_ count: Int) { trail.besides += count }
+
+    var stepCount: Int { current?.message.steps.count ?? 0 }
+
     /// - Parameter others: what rules have made of it besides topic messages.
     func end(_ outcome: PublishOutcome, _ others: [OwnedMessage]) {
+        let besides = trail.besides
         switch outcome {
-        case .delivered(let count): end("delivered", "", count)
-        case .elsewhere: end("sent", others.prefix(8).map(Self.target).joined(separator: ", "), 0)
-        case .nobody: end("nobody", "nobody has subscribed the topic", 0)
-        case .dropped: end("dropped", current?.message.steps.last?.why ?? "", 0)
+        case .delivered(let count): end("delivered", "", count + besides)
+        case .elsewhere: end("sent", others.prefix(8).map(Self.target).joined(separator: ", "), besides)
+        case .nobody: end("nobody", trail.left > 0 ? Self.unwanted : trail.stopped ?? Self.unwanted, besides)
+        case .dropped: end("dropped", trail.refusal?.why ?? "", besides)
         case .rejected(let why):
             // A rule's own reason may repeat the payload; its step says what may be told of it.
-            let byRule = current?.message.steps.last { $0.verdict == "reject" }?.why
-            end("rejected", byRule ?? why, 0)
+            let step = trail.refusal.flatMap { ["reject", "redirect"].contains($0.verdict) ? $0 : nil }
+            end("rejected", step?.why ?? why, besides)
         }
     }
+
+    private static let unwanted = "nobody has subscribed the topic"
 
     func end(_ outcome: String, _ why: String, _ recipients: Int) {
         guard var (places, message) = current else { return }
@@ -150,7 +196,9 @@ final class TracingHooks: RuleHooks {
         let rules = selection.subtracting(MessageTracer.mark)
         guard let inner, !rules.isEmpty else { return .pass }
         guard tracer.isFollowing else { return inner.onMessage(message, selection: rules, now: now) }
+        let first = tracer.stepCount
         var outcome = inner.onMessage(message, selection: rules, now: now) { tracer.step($0) }
+        tracer.decided(outcome, by: outcome.rule.map { inner.name(of: Int($0)) } ?? "", since: first)
         // Decisions that would stand are asked for each time: each is to be told.
         outcome.isStanding = false
         outcome.passing = .none
@@ -161,7 +209,10 @@ final class TracingHooks: RuleHooks {
     func beginRead() { inner?.beginRead() }
     var takesLong: Bool { inner?.takesLong ?? false }
     func decided(by standing: StandingVerdict) { inner?.decided(by: standing) }
-    func exceededHops(rule: Int, message: MessageView, now: Double) { inner?.exceededHops(rule: rule, message: message, now: now) }
+    func exceededHops(rule: Int, message: MessageView, now: Double) {
+        tracer.exceededHops()
+        inner?.exceededHops(rule: rule, message: message, now: now)
+    }
     func denied(rule: Int, _ action: AccessAction, _ subject: Bytes, by place: String, now: Double) {
         tracer.step(.denied(inner?.name(of: rule) ?? "", action, subject, by: place))
         inner?.denied(rule: rule, action, subject, by: place, now: now)

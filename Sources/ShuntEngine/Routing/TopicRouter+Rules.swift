@@ -84,11 +84,9 @@ extension TopicRouter {
             count += deliver(publication, route)
         }
         for next in made { count += pass(next, hooks) }
-        switch verdict {
-        case .pass, .send: return .delivered(count)
-        case .drop: return .dropped
-        case .reject, .redirect: return .rejected(why: why)
-        }
+        if verdict == .pass || verdict == .send { return .delivered(count) }
+        if count > 0 { tracer?.sentBesides(count) }
+        return verdict == .drop ? .dropped : .rejected(why: why)
     }
 
     /// The common case, one message that no other rule wants: delivered without a list of what was made.

@@ -16,6 +16,6 @@ extension TopicRouter {
 extension LoopEngine {
     /// From now on messages of this loop are followed; nil: no longer.
     public func setTracer(_ tracer: MessageTracer?) {
-        router.setTracer(tracer) { [unowned self] in naming($0) }
+        router.setTracer(tracer) { [unowned self] in $1 ? peer($0) : naming($0) }
     }
 }

@@ -21,7 +21,7 @@ public final class TopicRouter {
     /// The client that was denied something last.
     var asking = ConnectionID.none
     /// Who clients of this loop are, for the tracer.
-    var peerOf: (ConnectionID) -> Peer? = { _ in nil }
+    var peerOf: (_ id: ConnectionID, _ isWhole: Bool) -> Peer? = { _, _ in nil }
     /// Seconds since 1970, of the event that is being handled.
     var now: Double = 0
     /// Whether any rule has `on_deliver`.
@@ -106,7 +106,7 @@ public final class TopicRouter {
     }
 
     /// From now on messages are followed, or no longer.
-    func setTracer(_ new: MessageTracer?, from peerOf: @escaping (ConnectionID) -> Peer?) {
+    func setTracer(_ new: MessageTracer?, from peerOf: @escaping (ConnectionID, Bool) -> Peer?) {
         (tracer, self.peerOf) = (new, peerOf)
         setHooks(rules)
     }

@@ -73,13 +73,16 @@ extension JSONTree {
     static let depth = 64
 
     /// Reads a file's text.
+    /// - Parameter isLine: whether the place names the file's line that this is.
     /// - Throws: `usage` with what is wrong at which line and column.
-    public init(parsing bytes: [UInt8], at place: String) throws(ShuntError) {
+    public init(parsing bytes: [UInt8], at place: String, isLine: Bool = false) throws(ShuntError) {
         var parser = JSONTreeParser(Array(Self.withoutMark(bytes)))
         do throws(JSONTreeParser.Fault) {
             self = try parser.whole()
         } catch {
-            throw ShuntError(.usage, "not JSON: \(error.text)", at: place + ":" + parser.position)
+            throw ShuntError(
+                .usage, "not JSON: \(error.text)",
+                at: place + ":" + (isLine ? "\(parser.position.column)" : "\(parser.position.line):\(parser.position.column)"))
         }
     }
 
@@ -107,12 +110,12 @@ private struct JSONTreeParser {
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    /// `line:column`, both from 1.
-    var position: String {
+    /// Both from 1.
+    var position: (line: Int, column: Int) {
         let before = bytes[..<min(at, bytes.count)]
         let line = before.count { $0 == 0x0A }
         let column = before.count - (before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0)
-        return "\(line + 1):\(column + 1)"
+        return (line + 1, column + 1)
     }
 
     mutating func whole() throws(Fault) -> JSONTree {

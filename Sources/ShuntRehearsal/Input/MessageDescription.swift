@@ -1,3 +1,4 @@
+import PayloadCompression
 import ShuntCore
 import ShuntRules
 
@@ -17,6 +18,7 @@ public enum MessageDescription {
         var fields: [String: SettingValue] = [:]
         try checkNames(members, at: place)
         var payload = payload
+        var compression = PayloadCompression.none
         for member in members {
             switch (member.name, member.value) {
             case ("payload", let value): if payload == nil { payload = Array((value.string ?? value.text).utf8) }
@@ -25,12 +27,13 @@ public enum MessageDescription {
                     throw ShuntError(.usage, "payload_base64 is not base64 (RFC 4648 §4)", at: place)
                 }
                 if payload == nil { payload = bytes }
+            case ("compression", let value): compression = try Self.compression(value, at: place)
             case ("props", let value), ("sender", let value), ("filter", let value):
                 fields[member.name] = adapted(member.name, value)
             case (let name, let value): fields[name] = value.setting
             }
         }
-        let bytes = payload ?? []
+        let bytes = try unpacked(payload ?? [], compression, at: place)
         if fields["format"] == nil, fields["content_type"] == nil {
             // What a client of MQTT sends to a chat is a text without a content type.
             let untold: SettingValue = fields["kind"] == "chat" ? "text" : "none"
@@ -50,6 +53,33 @@ public enum MessageDescription {
             throw ShuntError(error.code, error.message, at: place, help: error.help)
         }
     }
+
+    private static func compression(_ value: JSONTree, at place: String) throws(ShuntError) -> PayloadCompression {
+        let all = PayloadCompression.allCases
+        guard let found = all.first(where: { "\($0)" == value.string }) else {
+            throw ShuntError(
+                .usage, "compression is \(value.text)", at: place, help: "one of \(all.map { "\($0)" }.joined(separator: ", ")) is wanted")
+        }
+        return found
+    }
+
+    /// A payload as rules read it, who are given none that is compressed.
+    private static func unpacked(_ bytes: [UInt8], _ compression: PayloadCompression, at place: String) throws(ShuntError) -> [UInt8] {
+        guard compression != .none else { return bytes }
+        let result: Result<[UInt8], ShuntError> = bytes.withUnsafeBytes { packed in
+            do throws(ShuntError) { return .success(try inflate(packed, compression, limit: mostUnpacked)) } catch { return .failure(error) }
+        }
+        do throws(ShuntError) {
+            return try result.get()
+        } catch {
+            throw ShuntError(
+                .usage, "the payload cannot be unpacked as \(compression): \(error.message)", at: place,
+                help: "a worker's rule that reads it fails; leave the message out")
+        }
+    }
+
+    /// Bytes, as limits.inflated has them where nothing is configured.
+    private static let mostUnpacked = 16 << 20
 
     /// Of two members that say the same thing one would be lost.
     private static func checkNames(_ members: [JSONTree.Member], at place: String) throws(ShuntError) {
@@ -92,7 +122,7 @@ public enum MessageDescription {
             guard messages.count < mostMessages else {
                 throw ShuntError(.usage, "more than \(mostMessages) messages", at: place, help: "run them in parts")
             }
-            messages.append(try message(JSONTree(parsing: line, at: place), at: place))
+            messages.append(try message(JSONTree(parsing: line, at: place, isLine: true), at: place))
         }
         guard !messages.isEmpty else { throw ShuntError(.usage, "there is no message", at: path, help: "one a line, \(example)") }
         return messages

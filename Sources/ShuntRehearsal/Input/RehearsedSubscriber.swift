@@ -51,7 +51,7 @@ public struct RehearsedSubscriber: Equatable, Sendable {
             if words.count > 2 { uid = words[2] }
             return
         }
-        guard case .object(let members) = try JSONTree(parsing: line, at: place) else { return }
+        guard case .object(let members) = try JSONTree(parsing: line, at: place, isLine: true) else { return }
         for member in members { try take(member) }
         if topic == nil, device == nil { device = uid }
         guard topic != nil || !uid.isEmpty else {

@@ -35,7 +35,11 @@ public struct RuleTemplate: Sendable {
         var directory = directory
         while directory.count > 1, directory.hasSuffix("/") { directory.removeLast() }
         let folder = "\(directory)/\(name)"
-        guard mkdir(directory, 0o777) == 0 || errno == EEXIST else { throw Self.failure(directory) }
+        var made = ""
+        for part in directory.split(separator: "/", omittingEmptySubsequences: false) {
+            made += made.isEmpty && !part.isEmpty ? String(part) : "/" + part
+            guard mkdir(made, 0o777) == 0 || errno == EEXIST || errno == EISDIR else { throw Self.failure(made) }
+        }
         guard mkdir(folder, 0o777) == 0 else {
             guard errno == EEXIST else { throw Self.failure(folder) }
             throw ShuntError(

@@ -143,7 +143,7 @@ extension LuaDefinitions {
     private static let clientFields =
         "uid?: string, device?: string, tags?: string[], alias?: string[], address?: string, groups?: string[], protocol?: string, "
         + "client_id?: string, version?: string, keep_alive?: integer, props?: table, will?: table, attributes?: table<string, string>, "
-        + "auth_method?: string"
+        + "auth_method?: string, id?: integer, connected_at?: number"
 
     private static let sessionFields =
         "event?: string, client_id?: string, uid?: string, version?: string, expiry?: integer, connected?: boolean, subscriptions?: integer, "

@@ -1,7 +1,8 @@
 extension LuaDefinitions {
     /// The classes of objects, and what rule.lua and a test's functions take and give.
     static let classes = [
-        rule, message, properties, filter, client, member, session, will, subscription, chat, context, verdict, counterClass, store, testClass,
+        rule, message, property, properties, filter, client, member, session, will, subscription, chat, context, verdict, counterClass, store,
+        testClass,
         outcome, response, packed, found, settingType,
     ]
 
@@ -110,10 +111,13 @@ extension LuaDefinitions {
                 ], ["shunt.Message"], "A copy with these changed; `false` takes a property off."),
         ])
 
+    static let property = Class(
+        name: "shunt.Property", doc: "A user property.", fields: [Field("name", "string", "Its name."), Field("value", "string", "Its value.")])
+
     static let properties = Class(
         name: "shunt.Properties", doc: "User properties: a list of pairs in their order, and the first value of each name.",
         fields: [
-            Field("[integer]", "{ name: string, value: string }", "A pair."), Field("[string]", "string|false|nil", "The first value of a name."),
+            Field("[integer]", "shunt.Property", "A pair."), Field("[string]", "string|false|nil", "The first value of a name."),
         ])
 
     static let filter = Class(

@@ -55,6 +55,10 @@ struct GuardText {
         case .unary(let sign, let inner): return text(inner, depth + 1).map { "(\(sign) \($0))" }
         case .operations(let first, let rest):
             guard var all = text(first, depth + 1) else { return nil }
+            if rest.count == 1, ["==", "~="].contains(rest[0].sign) {
+                // Two people write them in either order.
+                return text(rest[0].right, depth + 1).map { "(\(min(all, $0)) \(rest[0].sign) \(max(all, $0)))" }
+            }
             for one in rest {
                 guard let right = text(one.right, depth + 1) else { return nil }
                 all += " \(one.sign) \(right)"

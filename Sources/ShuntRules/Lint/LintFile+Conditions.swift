@@ -5,13 +5,15 @@ import ShuntCore
 extension LintFile {
     /// - Parameter isRenamed: whether a rule before this one gives messages another topic, which `match` does not look at again.
     mutating func checkConditions(_ outline: RuleOutline, isRenamed: Bool) {
-        for hook in outline.hooks where ["on_message", "on_chat"].contains(hook.name) {
+        let kinds = ["on_message": "topic", "on_chat": "chat", "on_broadcast": "broadcast"]
+        for hook in outline.hooks {
+            guard let kind = kinds[hook.name] else { continue }
             guard let function = hook.function, let message = function.parameters.first, message.writes.isEmpty else { continue }
             // One that is called by others too may be given other messages.
             if let variable = hook.variable, variable.reads != 1 { continue }
             let reader = MessageReader(function, message)
-            let filters = outline.isMatchKnown && !isRenamed ? outline.filters?.map(\.text) : nil
-            let kind = hook.name == "on_message" ? "topic" : "chat"
+            let isBroadcast = kind == "broadcast"
+            let filters = outline.isMatchKnown && !isRenamed && !isBroadcast ? outline.filters?.map(\.text) : nil
             var found: [(offset: Int, text: String, help: String)] = []
             var walker = LintWalker()
             walker.expression = { one, _ in
@@ -28,7 +30,9 @@ extension LintFile {
                     let told = "this is \(text == kind ? "never" : "always") true: \(hook.name) is called for messages of kind \(kind)"
                     return found.append((offset, told, "there is a hook for each kind"))
                 }
-                if field == "kind", text != kind {
+                if field == "topic", isBroadcast, !text.isEmpty {
+                    found.append((offset, "this is never true: a broadcast has no topic", "\(message.name).filter says whom it is for"))
+                } else if field == "kind", text != kind {
                     found.append((offset, "this is never true: \(hook.name) is called for messages of kind \(kind)", "there is a hook for each kind"))
                 } else if field == "topic", text.contains("#") || text.contains("+") {
                     found.append((offset, "this is never true: no topic has + or # in it", "match(\(message.name).topic, \"\(shown)\")"))

@@ -49,13 +49,30 @@ extension LintFile {
             if let problem = LiteralChecks.problem(returned: value, by: hook.name) {
                 found.append((.hook, problem.offset, problem.message, problem.help))
             }
+            if hook.name == "on_deliver" {
+                for key in ["topic", "key", "qos", "retain", "filter"] {
+                    guard let offset = Self.key(key, ofWithIn: value) else { continue }
+                    found.append((.hook, offset, "on_deliver can't change the \(key): the call fails", "change it in on_message"))
+                }
+            }
             if hook.name == "on_register", let offset = Self.key("uid", ofWithIn: value) {
                 found.append((.hook, offset, "on_register can't change the uid", "conn:with { tags = …, alias = … }"))
             }
         }
         let context = Self.context(of: function, hook.name)
+        // A function that others call, or that is two hooks, may ask whether there is a sender.
+        let isAlone = hook.variable.map { $0.reads == 1 } ?? true
+        var message = Self.withoutSender.contains(hook.name) && isAlone ? function.parameters.first : nil
+        if Self.asksForSender(of: message, function) { message = nil }
         let isAboutMessage = RuleVocabulary.hookParameters[hook.name]?.contains("shunt.Message") == true
         walker.expression = { expression, _ in
+            if let offset = Self.sender(of: message, in: expression) {
+                let help = hook.name == "on_will" ? "conn is the will's client" : "conn is the recipient; nobody knows who has sent it"
+                found.append((.field, offset, "no message has a sender in \(hook.name)", help))
+            }
+            if let (what, offset) = Self.lookupInCoroutine(expression), Self.looking.contains(hook.name) {
+                found.append((.hook, offset, "\(what) can't be called in a coroutine of the rule's own", "in the hook itself"))
+            }
             if let context, case .suffixed(let base, let suffixes) = expression.kind, case .name(let name) = base.kind, name.variable === context,
                 case .method("emit", let arguments)? = suffixes.first?.kind
             {
@@ -97,6 +114,44 @@ extension LintFile {
 
     /// Of `route.drop("no")` the name, and where it stands.
     private static func verdict(_ value: LuaExpression) -> (String, Int)? { member(value, of: "route") }
+
+    /// Hooks whose messages have no sender.
+    private static let withoutSender: Set<String> = ["on_deliver", "on_will", "on_acked"]
+
+    /// Whether a function looks whether there is a sender.
+    private static func asksForSender(of message: LuaVariable?, _ function: LuaFunction) -> Bool {
+        guard let message else { return false }
+        var found = false
+        var walker = LintWalker()
+        walker.expression = { one, _ in
+            guard case .suffixed(let base, let suffixes) = one.kind, suffixes.count == 1, case .field("sender") = suffixes[0].kind,
+                case .name(let name) = base.kind, name.variable === message
+            else { return }
+            found = true
+        }
+        walker.walk(function.body)
+        return found
+    }
+
+    /// Of `msg.sender.uid` where the sender stands.
+    private static func sender(of message: LuaVariable?, in value: LuaExpression) -> Int? {
+        guard let message, case .suffixed(let base, let suffixes) = value.kind, suffixes.count > 1, case .name(let name) = base.kind,
+            name.variable === message, case .field("sender") = suffixes[0].kind
+        else { return nil }
+        return suffixes[0].offset
+    }
+
+    /// Of `coroutine.wrap(function() … end)` what is looked up there.
+    private static func lookupInCoroutine(_ value: LuaExpression) -> (String, Int)? {
+        guard let (library, _, suffixes) = value.ofGlobal, library == "coroutine", suffixes.count > 1, case .field(let name) = suffixes[0].kind,
+            name == "wrap" || name == "create", case .call(let arguments) = suffixes[1].kind, case .function(let function)? = arguments.first?.kind
+        else { return nil }
+        var found: (String, Int)?
+        var walker = LintWalker()
+        walker.expression = { one, _ in found = found ?? lookup(one) }
+        walker.walk(function.body)
+        return found
+    }
 
     static func lookup(_ value: LuaExpression) -> (String, Int)? {
         if let (name, offset) = member(value, of: "http") { return ("http.\(name)", offset) }

@@ -7,8 +7,11 @@ extension LintFile {
     func offset(ofKeyIn message: String, line: Int) -> Int {
         let words = Set(message.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }.map(String.init))
         var keys: [(name: String, offset: Int)] = []
+        var calls: [Int] = []
         var walker = LintWalker()
         walker.expression = { one, _ in
+            // As in `counter: a name has letters`.
+            if let (name, offset, _) = one.ofGlobal, message.hasPrefix("\(name):") || message.hasPrefix("\(name).") { calls.append(offset) }
             guard case .table(let fields) = one.kind else { return }
             for field in fields {
                 switch field.key {
@@ -25,7 +28,8 @@ extension LintFile {
         }
         walker.walk(tree.body)
         let named = keys.last { words.contains($0.name) && tree.source.place($0.offset).line == line }
-        return named?.offset ?? tree.source.start(ofLine: line)
+        let called = calls.first { tree.source.place($0).line == line }
+        return named?.offset ?? called ?? tree.source.start(ofLine: line)
     }
 
     /// `require "x"` of a file that the plugin does not have: where it stands in a function, nobody would know until that is called.

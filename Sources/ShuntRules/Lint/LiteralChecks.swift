@@ -88,7 +88,8 @@ enum LiteralChecks {
     }
 
     /// Types in the words of an error.
-    static func told(_ types: [String]) -> String {
+    /// - Parameter isSent: whether a value that goes out is wanted.
+    static func told(_ types: [String], isSent: Bool = false) -> String {
         let words = types.map { type in
             switch type {
             case "string": "a text"
@@ -97,7 +98,7 @@ enum LiteralChecks {
             case "boolean": "true or false"
             case "string[]": "a list of texts"
             case "shunt.Message": "msg, msg:with{…}"
-            case "shunt.Verdict": "a verdict such as route.drop()"
+            case "shunt.Verdict": isSent ? "a verdict such as route.to(\"a/b\")" : "a verdict such as route.drop()"
             case "shunt.Client": "conn:with{…}"
             case "shunt.Subscription": "sub:with{…}"
             case "shunt.Member": "one of the members"
@@ -118,7 +119,7 @@ enum LiteralChecks {
         guard let literal = Literal(value) else { return nil }
         let types = union(type)
         guard literal.fits(types) else {
-            let help = name == "payload" ? "a text, such as json.encode makes of a table" : told(types)
+            let help = name == "payload" ? "a text, such as json.encode makes of a table" : told(types, isSent: what != "route.always")
             return Problem(offset: value.offset, message: "\(what): \(name) is \(literal.shown)", help: help)
         }
         switch (literal, name) {
@@ -128,6 +129,9 @@ enum LiteralChecks {
             return Problem(offset: value.offset, message: "\(what): \"\(parts[0])\" is no topic filter", help: filterHelp)
         case (.text([""], true), "payload"):
             return Problem(offset: value.offset, message: "\(what): payload is empty, and can't be sent", help: "route.drop() sends nothing")
+        case (.text(let parts, true), "worker") where !isAddress(parts[0]):
+            return Problem(
+                offset: value.offset, message: "\(what): \"\(PrintableText.of(parts[0]))\" is no worker's address", help: "such as \"10.0.0.1:4091\"")
         case (.text([""], true), "group"):
             return Problem(offset: value.offset, message: "\(what): group is empty", help: "the name of a group")
         case (.number(let digits), "expiry"), (.number(let digits), "expires_at"), (.number(let digits), "seconds"):
@@ -135,6 +139,12 @@ enum LiteralChecks {
             return Problem(offset: value.offset, message: "\(what): \(name) is the number \(digits)", help: "a number of at least 0")
         default: return nil
         }
+    }
+
+    /// Whether it has a port, and something before it.
+    private static func isAddress(_ text: String) -> Bool {
+        guard let colon = text.lastIndex(of: ":"), colon > text.startIndex, let port = Int(text[text.index(after: colon)...]) else { return false }
+        return (1...65_535).contains(port)
     }
 
     static let filterHelp = "+ and # stand alone between slashes, # comes last"

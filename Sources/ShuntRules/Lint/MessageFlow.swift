@@ -26,6 +26,8 @@ struct MessageFlow {
 
     /// The words, and where.
     private(set) var copies: [(what: String, offset: Int)] = []
+    /// What carries the message's payload to a topic that is written out.
+    private(set) var elsewhere: [(what: String, topic: String, offset: Int)] = []
     /// It gives messages another payload.
     private(set) var rewrites = false
     private let file: LuaAssignments
@@ -49,7 +51,10 @@ struct MessageFlow {
             if let verdict = RuleEffects.verdict(one) { read(verdict, one.offset, &scope) }
             if !scope.isCalled, let (function, arguments, _) = file.call(one) { read(function, inner(function, arguments, &scope)) }
             guard case .suffixed(_, let suffixes) = one.kind, case .method(let name, let arguments)? = suffixes.last?.kind else { continue }
-            if name == "emit", !isWill, let sent = arguments.first, held(sent, &scope).contains(.own) { add("ctx:emit", one.offset) }
+            if name == "emit", !isWill, let sent = arguments.first {
+                if held(sent, &scope).contains(.own) { add("ctx:emit", one.offset) }
+                addMoved(sent, "ctx:emit", one.offset, &scope)
+            }
             guard name == "with" else { continue }
             if let changes = arguments.first, file.keys(of: changes).names.contains("payload") { rewrites = true }
         }
@@ -61,9 +66,63 @@ struct MessageFlow {
         case "push", "chat":
             if verdict.arguments.count < 2 || held(verdict.arguments[1], &scope).contains(.message) { add("route.\(verdict.name)", offset) }
         case "fanout":
-            if !isWill, let list = verdict.arguments.first, held(list, &scope).contains(.list) { add("route.fanout", offset) }
+            if !isWill, let list = verdict.arguments.first {
+                if held(list, &scope).contains(.list) { add("route.fanout", offset) }
+                if case .table(let fields) = list.kind { for field in fields { addMoved(field.value, "route.fanout", field.value.offset, &scope) } }
+            }
+        case "to":
+            guard let topic = verdict.arguments.first.flatMap(text) else { return }
+            let isCarried = verdict.arguments.count < 2 || carries(verdict.arguments[1], &scope)
+            if isCarried { add("route.to", to: topic, offset) }
+        case "message":
+            guard let fields = verdict.arguments.first, let topic = value("topic", in: fields).flatMap(text) else { return }
+            if value("payload", in: fields).map({ isPayload($0, &scope) }) == true { add("route.message", to: topic, offset) }
         default: break
         }
+    }
+
+    /// A copy under another topic. One that the hook returns takes the message's place, and the rules below see it.
+    private mutating func addMoved(_ value: LuaExpression, _ what: String, _ offset: Int, _ scope: inout Scope) {
+        let held = held(value, &scope)
+        guard held.contains(.message), !held.contains(.own), case .suffixed(_, let suffixes) = constant(value).kind,
+            case .method("with", let arguments)? = suffixes.last?.kind,
+            let topic = arguments.first.flatMap({ self.value("topic", in: $0) }).flatMap(text)
+        else { return }
+        add(what, to: topic, offset)
+    }
+
+    private mutating func add(_ what: String, to topic: String, _ offset: Int) {
+        if !isWill, !elsewhere.contains(where: { $0.offset == offset }) { elsewhere.append((what, topic, offset)) }
+    }
+
+    /// Whether a message has the payload of the hook's own.
+    private func carries(_ value: LuaExpression, _ scope: inout Scope) -> Bool {
+        if held(value, &scope).contains(.message) { return true }
+        guard let verdict = RuleEffects.verdict(constant(value)), verdict.name == "message", let fields = verdict.arguments.first else {
+            return false
+        }
+        return self.value("payload", in: fields).map { isPayload($0, &scope) } ?? false
+    }
+
+    private func isPayload(_ value: LuaExpression, _ scope: inout Scope) -> Bool {
+        guard case .suffixed(let base, let suffixes) = constant(value).kind, suffixes.count == 1, case .field("payload") = suffixes[0].kind else {
+            return false
+        }
+        return held(base, &scope).contains(.message)
+    }
+
+    /// What a local stands for that is given one value.
+    private func constant(_ value: LuaExpression) -> LuaExpression {
+        guard case .name(let name) = value.kind else { return value }
+        return name.variable.flatMap(file.value(of:)) ?? value
+    }
+
+    private func text(_ value: LuaExpression) -> String? { if case .text(let text) = constant(value).kind { text } else { nil } }
+
+    /// Of a table that is written out.
+    private func value(_ key: String, in table: LuaExpression) -> LuaExpression? {
+        guard case .table(let fields) = constant(table).kind else { return nil }
+        return fields.last { if case .name(key) = $0.key { true } else { false } }?.value
     }
 
     private mutating func add(_ what: String, _ offset: Int) {

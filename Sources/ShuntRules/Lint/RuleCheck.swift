@@ -242,12 +242,27 @@ public struct RuleCheck {
     /// Copies that a rule sends past one that runs later, and rewrites payloads.
     private static func unguarded(_ upper: Rule, _ lower: Rule) -> [RuleFinding] {
         guard meet(upper, lower) else { return [] }
-        return upper.effects.copies.map { copy in
+        func finding(_ offset: Int, _ message: String) -> RuleFinding {
             RuleFinding(
-                severity: .warning, kind: .unguarded, location: upper.file.location(copy.offset),
-                message: "\(copy.what) sends a message that \(lower.name), which changes payloads, does not see",
+                severity: .warning, kind: .unguarded, location: upper.file.location(offset), message: message,
                 help: "give \(lower.name) a higher priority than \(upper.priority)")
         }
+        let copies = upper.effects.copies.map {
+            finding($0.offset, "\($0.what) sends a message that \(lower.name), which changes payloads, does not see")
+        }
+        return copies
+            + upper.effects.elsewhere.filter { !sees(lower, $0.topic) }.map { copy in
+                let limit = lower.outline.isMatchKnown ? "" : " unless its match takes that topic"
+                let topic = PrintableText.of(copy.topic)
+                return finding(
+                    copy.offset, "\(copy.what) sends the payload to \(topic), where \(lower.name), which changes payloads, does not see it\(limit)")
+            }
+    }
+
+    /// Whether a rule is asked about messages of a topic, as far as that is written out.
+    private static func sees(_ rule: Rule, _ topic: String) -> Bool {
+        guard rule.outline.isMatchKnown else { return false }
+        return rule.outline.filters?.contains { LintFilters.meet($0.text, topic) } ?? true
     }
 
     private static func meet(_ one: Rule, _ other: Rule) -> Bool {

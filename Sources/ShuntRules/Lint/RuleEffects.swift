@@ -17,6 +17,8 @@ struct RuleEffects {
     private(set) var drops: [Drop] = []
     /// What `on_message` sends past the rules after it: the words, and where.
     private(set) var copies: [(what: String, offset: Int)] = []
+    /// What `on_message` sends with the message's payload to another topic: the words, the topic, and where.
+    private(set) var elsewhere: [(what: String, topic: String, offset: Int)] = []
     /// What `on_will` sends past the rules of the will's topic.
     private(set) var willCopies: [(what: String, offset: Int)] = []
     /// It gives messages, or wills, another payload: other rules must not send them on unseen.
@@ -45,7 +47,7 @@ struct RuleEffects {
             switch hook.name {
             case "on_message":
                 let flow = MessageFlow(of: function, in: file)
-                (copies, guards) = (flow.copies, flow.rewrites)
+                (copies, elsewhere, guards) = (flow.copies, flow.elsewhere, flow.rewrites)
             case "on_will":
                 let flow = MessageFlow(of: function, in: file, isWill: true)
                 (willCopies, guardsWills) = (flow.copies, flow.rewrites)

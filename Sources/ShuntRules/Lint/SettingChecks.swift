@@ -80,6 +80,18 @@ struct SettingChecks {
                 held[ObjectIdentifier(variable)] = .some(kind)
                 if isGiven(base) { given.insert(ObjectIdentifier(variable)) }
             }
+        case .generic(let variables, let values, _):
+            guard variables.count > 1, variables[1].writes.isEmpty, let (name, _, suffixes) = values.first?.ofGlobal,
+                name == "ipairs" || name == "pairs", suffixes.count == 1, case .call(let arguments) = suffixes[0].kind, let list = arguments.first
+            else { return }
+            let (base, rest): (LuaExpression, [LuaSuffix]) = if case .suffixed(let base, let rest) = list.kind { (base, rest) } else { (list, []) }
+            guard case .setting(let kind) = place(base, rest[...]) else { return }
+            switch kind {
+            case .list(let element)?: held[ObjectIdentifier(variables[1])] = .some(element.kind)
+            case .map(let value)?: held[ObjectIdentifier(variables[1])] = .some(value.kind)
+            default: return
+            }
+            if isGiven(base) { given.insert(ObjectIdentifier(variables[1])) }
         case .assignment(let targets, _):
             for target in targets {
                 guard case .suffixed(let base, let suffixes) = target.kind, let last = suffixes.last, !isGiven(base),

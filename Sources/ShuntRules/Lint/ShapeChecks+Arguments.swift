@@ -57,12 +57,33 @@ extension ShapeChecks {
             checkPattern(name, arguments, from: 1, at: offset)
             if name == "format", let format = arguments.first { checkFormat(format) }
         }
+        if ["json", "cbor", "msgpack"].contains(library), name == "encode", let value = arguments.first, let type = type(of: value),
+            Self.objects.contains(type)
+        {
+            file.find(.error, .arguments, value.offset, "\(library).encode is given \(Self.one(type))", help: "a table of the fields that are wanted")
+        }
+        if library == "time", name == "format", arguments.count > 1, case .text(let pattern) = arguments[1].kind,
+            let part = Self.unknownPart(of: pattern)
+        {
+            file.find(.error, .arguments, arguments[1].offset, "time.format: there is no \(part)", help: "there are %Y %m %d %H %M %S %w %%")
+        }
         if library == "re", !file.isTest { checkOrder(arguments, "re.\(name)(text, pattern…)", isSwapped: { _ in false }) }
         guard library == "re", arguments.count > 1, case .text(let pattern) = arguments[1].kind, let why = RePattern.fault(of: pattern) else {
             return
         }
         let told = why.hasPrefix("re: ") ? String(why.dropFirst(4)) : why
         file.find(.error, .arguments, arguments[1].offset, "re.\(name): \(told)", help: "docs/rules.md, Library, says what re knows")
+    }
+
+    /// Of a time's pattern, the first conversion that there is not.
+    private static func unknownPart(of pattern: String) -> String? {
+        var rest = pattern[...]
+        while let sign = rest.firstIndex(of: "%") {
+            let after = rest.index(after: sign)
+            guard after < rest.endIndex, "YmdHMSw%".contains(rest[after]) else { return String(rest[sign...].prefix(2)) }
+            rest = rest[rest.index(after: after)...]
+        }
+        return nil
     }
 
     /// A pattern of Lua's that is written out.
@@ -201,7 +222,8 @@ extension ShapeChecks {
         }
         let types = LiteralChecks.union(type)
         if LiteralChecks.Literal(value) == nil, let given = self.type(of: value), !fits(given, types) {
-            let help = name == "payload" ? "a text, such as json.encode makes of a table" : LiteralChecks.told(types)
+            let isSent = what != "route.always"
+            let help = name == "payload" ? "a text, such as json.encode makes of a table" : LiteralChecks.told(types, isSent: isSent)
             file.find(.error, .arguments, value.offset, "\(what): \(name) is \(Self.one(given))", help: help)
         }
         guard case .table(let fields) = value.kind, type.contains("shunt."), let list = types.first(where: { $0.hasSuffix("[]") }) else { return }

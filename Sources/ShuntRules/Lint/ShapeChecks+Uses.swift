@@ -23,13 +23,14 @@ extension ShapeChecks {
     /// Whether nobody may set a field of it.
     private func isClosed(_ owner: String) -> Bool {
         if Self.scalars.contains(owner) { return true }
-        return RuleVocabulary.classes[owner] != nil && !Self.open.contains(owner) && owner != "shunt.Outcome" && owner != "shunt.Store"
+        return RuleVocabulary.classes[owner] != nil && !Self.open.contains(owner) && !Self.settable.contains(owner) && owner != "shunt.Outcome"
+            && owner != "shunt.Store"
     }
 
     private static let scalars: Set<String> = ["string", "number", "integer", "boolean"]
 
     /// Of `.name`, and of `["name"]`.
-    private static func fieldName(_ suffix: LuaSuffix) -> String? {
+    static func fieldName(_ suffix: LuaSuffix) -> String? {
         switch suffix.kind {
         case .field(let name): return name
         case .index(let key): if case .text(let name) = key.kind { return name } else { return nil }
@@ -72,12 +73,13 @@ extension ShapeChecks {
         let what = Self.one(owner)
         if let name = Self.fieldName(suffix) {
             guard !Self.open.contains(owner), !fields.contains(name), !assigned.contains(suffix.offset) else { return }
+            guard !Self.settable.contains(owner) || !fieldsSet.contains(name) else { return }
             if methods.contains(name) {
                 guard index + 1 < suffixes.count, case .call(let arguments) = suffixes[index + 1].kind else { return }
                 if case .name(let first)? = arguments.first?.kind, case .name(let this) = base.kind, first.variable === this.variable { return }
                 file.find(.error, .colon, suffix.offset, "\(name) is called with a dot", help: "with a colon: :\(name)")
             } else if owner != "shunt.Outcome" || LintFile.isMisspelt(name, of: fields) {
-                file.find(.error, .field, suffix.offset, "\(what) has no field \(name)", help: LintFile.meant(name, in: fields + methods))
+                file.find(.error, .field, suffix.offset, "\(what) has no field \(name)", help: Self.meant(name, of: owner, fields + methods))
             }
         } else if case .method(let name, let arguments) = suffix.kind {
             if let method = shape.methods.first(where: { $0.name == name }) {
@@ -85,9 +87,16 @@ extension ShapeChecks {
             } else if fields.contains(name) {
                 file.find(.error, .colon, suffix.offset, "\(name) is a field of \(what), and no method", help: "with a dot: .\(name)")
             } else if !Self.open.contains(owner) || methods.isEmpty {
-                file.find(.error, .field, suffix.offset, "\(what) has no method \(name)", help: LintFile.meant(name, in: methods + fields))
+                file.find(.error, .field, suffix.offset, "\(what) has no method \(name)", help: Self.meant(name, of: owner, methods + fields))
             }
         }
+    }
+
+    /// What may be meant: a verdict that is no method, a status that others call a code, or what is spelt nearly so.
+    private static func meant(_ name: String, of owner: String, _ names: [String]) -> String {
+        if owner == "shunt.Message", RuleVocabulary.verdicts.contains(name) { return "return route.\(name)(…)" }
+        if owner == "shunt.Response", name == "code" { return "did you mean status?" }
+        return LintFile.meant(name, in: names)
     }
 
     /// Texts have Lua's `string` functions and no fields; numbers and booleans have neither.

@@ -15,8 +15,12 @@ struct ShapeChecks {
     /// Variables that hold what JSON, MessagePack or CBOR was decoded to.
     private(set) var decoded: Set<ObjectIdentifier> = []
 
-    /// Classes that take any name, or whose fields a rule may set.
-    static let open: Set<String> = ["shunt.Properties", "shunt.Filter", "shunt.Will", "shunt.Rule", "shunt.Verdict"]
+    /// Classes that take any name.
+    static let open: Set<String> = ["shunt.Properties", "shunt.Rule", "shunt.Verdict"]
+    /// Tables of the rule's own, whose fields it may set.
+    static let settable: Set<String> = ["shunt.Filter", "shunt.Will"]
+    /// The names of fields that the file sets, whatever of.
+    private(set) var fieldsSet: Set<String> = []
 
     /// How rules name the objects whose methods are given values.
     static let written = ["shunt.Message": "msg", "shunt.Client": "conn", "shunt.Subscription": "sub", "shunt.Context": "ctx"]
@@ -78,6 +82,9 @@ struct ShapeChecks {
             chains.append((base, suffixes))
         }
         walker.walk(file.tree.body)
+        for target in statements.flatMap(\.targets) {
+            if case .suffixed(_, let suffixes) = target.kind, let name = suffixes.last.flatMap(Self.fieldName) { fieldsSet.insert(name) }
+        }
         infer(statements)
         for (base, suffixes) in chains { note(base, suffixes) }
         for one in order {
@@ -107,7 +114,10 @@ struct ShapeChecks {
                     else {
                         continue
                     }
-                    if let element = Self.element(of: type) { types[ObjectIdentifier(variables[1])] = element }
+                    let isInOrder = values.first?.ofGlobal?.0 == "ipairs"
+                    if let element = isInOrder && type == "shunt.Properties" ? "shunt.Property" : Self.element(of: type) {
+                        types[ObjectIdentifier(variables[1])] = element
+                    }
                 default: break
                 }
             }

@@ -58,16 +58,16 @@ public final class ObservedRules: RuleHooks {
 
     /// Another message is sent.
     /// - Parameters:
-    ///   - id: the sender's connection.
+    ///   - sender: with the connection that it has here.
     ///   - others: finds the clients that are not the sender.
-    public func begin(_ message: RehearsedMessage, from id: ConnectionID, others: any PeerDirectory) {
+    public func begin(_ message: RehearsedMessage, from sender: Peer, others: any PeerDirectory) {
         (steps, out, unmatched, exceedsHops, asked) = ([], [], [], false, message)
-        var sender = message.sender
-        sender.id = id
         if let delayRoom { rules.setDelayRoom(messages: delayRoom.messages, bytes: delayRoom.bytes) }
-        clients.sender = sender
-        clients.others = others
+        (clients.sender, clients.others, clients.hasClosedSender) = (sender, others, false)
     }
+
+    /// Whether a rule has closed the sender's connection since `begin`.
+    public var hasClosedSender: Bool { clients.hasClosedSender }
 
     // MARK: what the engine asks
 
@@ -396,9 +396,13 @@ final class ObservedClients: PeerDirectory {
     var sender: Peer?
     weak var others: (any PeerDirectory)?
     var closed: String?
+    var hasClosedSender = false
 
     func peer(_ id: ConnectionID) -> Peer? { sender?.id == id ? sender : others?.peer(id) }
     func hasPeer(_ id: ConnectionID) -> Bool { sender?.id == id || others?.hasPeer(id) == true }
 
-    func close(_ id: ConnectionID, why: String, by rule: String) { closed = why }
+    func close(_ id: ConnectionID, why: String, by rule: String) {
+        closed = why
+        if id == sender?.id { hasClosedSender = true }
+    }
 }

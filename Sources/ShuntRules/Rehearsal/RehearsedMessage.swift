@@ -16,12 +16,26 @@ public struct RehearsedMessage {
     public let at: Double?
     /// The client that sends it; its id is not one of a connection.
     public let sender: Peer
-    let message: TestMessage
+    /// What tells its connection from those of other messages.
+    public let connection: String
+    /// Whether the author says since when the sender is connected.
+    public let saysConnectedAt: Bool
+    private(set) var message: TestMessage
+    /// Whether the author gives the message's id.
+    private let hasID: Bool
 
     /// Whether a message described so can only come over MQTT: it has what frames do not carry, or its sender speaks MQTT.
     public static func isOfMQTT(_ fields: [String: SettingValue]) -> Bool {
         if ofMQTT.contains(where: { fields[$0] ?? .null != .null }) { return true }
         return TestClients.speaksMQTT(LuaValue(fields["sender"] ?? .null))
+    }
+
+    /// The same with a number as its id, where its author has given it none: no two messages of a worker have the same.
+    public func numbered(_ number: Int64) -> RehearsedMessage {
+        guard !hasID else { return self }
+        var message = self
+        message.message.id = number
+        return message
     }
 
     private static let ofMQTT = ["qos", "retain", "props", "content_type", "response_topic", "correlation_data", "expiry", "payload_format"]
@@ -60,7 +74,13 @@ public struct RehearsedMessage {
         topic = kind == .broadcast ? "" : asked["topic"].string ?? (kind == .chat ? "chat" : "test")
         members = (asked["members"].list ?? []).map { .init(uid: $0["uid"].string ?? "", isOnline: $0["online"] != .bool(false)) }
         at = asked["at"].number
-        sender = TestClients().client(asked["sender"])
+        let told = asked["sender"]
+        sender = TestClients().client(told)
+        connection = [
+            told["id"].whole.map(String.init) ?? "", sender.uid, sender.device, sender.mqtt?.clientID ?? "", sender.protocolName, sender.address,
+        ].joined(separator: "\u{0}")
+        saysConnectedAt = told["connected_at"] != .null
+        hasID = fields["id"] != nil
         let described = TestMessage(fields, kind, topic: topic, .none)
         message = kind == .topic ? described : described.received
         (self.payload, key, format, filter) = message.withView { view, filter in

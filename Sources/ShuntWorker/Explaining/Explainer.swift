@@ -85,20 +85,25 @@ final class Explainer: Sendable {
         let began = Worker.now
         let payload = try Self.payload(of: request)
         let (rights, permissions) = try rights(of: request)
-        let state = peers.ask { ($0.rulesVersion, $0.engine.hopLimit, $0.switchedOff) }
-        guard let (version, hopLimit, _) = state[0] else { throw ShuntError(.connectionLost, "the worker ends") }
-        let sender = ImaginarySender(uid: request.uid ?? "", client: request.client ?? "", now: began)
+        let topic = Array(request.topic.utf8)
+        let state = peers.ask { loop in
+            (loop.rulesVersion, loop.engine.hopLimit, loop.switchedOff, topic.withUnsafeBytes { loop.engine.refusal(ofTopic: $0) })
+        }
+        guard let (version, hopLimit, _, refusal) = state[0] else { throw ShuntError(.connectionLost, "the worker ends") }
+        let (sender, note) = sender(of: request, now: began)
         // Rules do not keep their directory alive.
         defer { withExtendedLifetime(sender) {} }
         let rules = try version.sandbox(peers: sender, now: began)
-        var message = RuleMessage(topic: Array(request.topic.utf8), key: request.key.map { Array($0.utf8) }, payload: payload)
-        message.qos = QoS(rawValue: UInt8(clamping: request.qos ?? 0)) ?? .atMostOnce
+        var message = RuleMessage(topic: topic, key: request.key.map { Array($0.utf8) }, payload: payload)
+        // As a frame has it, or a PUBLISH that says nothing else.
+        if sender.speaksMQTT { (message.qos, message.format) = (.atMostOnce, .none) } else { message.qos = .atLeastOnce }
+        if let qos = request.qos.flatMap({ QoS(rawValue: UInt8(clamping: $0)) }) { message.qos = qos }
         message.sender = sender.id
         var path = MessagePath(
             rules: rules, permissions: permissions, hopLimit: hopLimit, showsPayloads: request.payloads == true, now: began)
-        path.follow(message)
+        path.follow(message, refusedBy: refusal)
         var record = path.record
-        record.rights = rights
+        (record.rights, record.sender) = (rights, note)
         let off = state.values.flatMap(\.2)
         for place in record.rules.indices {
             let count = off.count { $0 == record.rules[place].rule }
@@ -111,6 +116,32 @@ final class Explainer: Sendable {
         }
         record.seconds = Worker.now - began
         return record
+    }
+
+    /// Whom rules are asked about: the client that is connected by the names which are given, or else one with no more than these.
+    /// - Returns: what is to be said of it, too.
+    private func sender(of request: ExplainRequest, now: Double) -> (ImaginarySender, note: String?) {
+        let speaks = request.listener.flatMap { name in peers.listeners.first { $0.name == name }?.speaks }
+        let isNamed = request.uid != nil || request.client != nil
+        let found =
+            isNamed
+            ? peers.ask { $0.engine.connected(uid: request.uid, name: request.client, limit: 2) }.values.joined()
+                .filter { speaks == nil || $0.protocolName == speaks?.rawValue } : []
+        if found.count == 1, let own = found.first {
+            let names = [own.uid, own.name == own.uid ? "" : "client \(own.name)", own.address].filter { !$0.isEmpty }.joined(separator: ", ")
+            return (ImaginarySender(own, now: now), "\(names), as it is connected")
+        }
+        let protocolName = speaks?.rawValue ?? (request.client == nil ? ClientProtocol.exchange : .mqtt).rawValue
+        let client = request.client ?? request.uid ?? ""
+        let isMQTT = protocolName == ClientProtocol.mqtt.rawValue
+        let own = Peer(
+            id: ConnectionID(loop: 0, slot: 0, generation: 0), uid: request.uid ?? (isMQTT ? client : ""),
+            device: isMQTT ? client : request.client ?? "", tags: [], alias: [], protocolName: protocolName, address: "127.0.0.1:1", groups: [],
+            connectedAt: now, mqtt: isMQTT ? Peer.MQTT(clientID: client, version: "5.0", keepAlive: 60) : nil)
+        let isUnclear = found.count > 1 ? "several clients are connected by this name" : "no client is connected by this name"
+        let help = found.count > 1 && request.client == nil ? "; --client names one" : ""
+        let note = "\(isUnclear): rules are asked about one without tags, alias, groups and attributes\(help)"
+        return (ImaginarySender(own, now: now), isNamed ? note : nil)
     }
 
     /// Why nobody gets a message that rules let pass.
@@ -258,19 +289,15 @@ final class Explainer: Sendable {
 
 /// The one who sends a message that nobody sends.
 private final class ImaginarySender: PeerDirectory {
-    let id = ConnectionID(loop: 0, slot: 0, generation: 0)
+    var id: ConnectionID { own.id }
+    var speaksMQTT: Bool { own.mqtt != nil }
     /// Seconds since 1970.
     let now: Double
     private let own: Peer
     /// Clients whom the message may go to.
     var others: [ConnectionID: Peer] = [:]
 
-    init(uid: String, client: String, now: Double) {
-        self.now = now
-        own = Peer(
-            id: id, uid: uid, device: client, tags: [], alias: [], protocolName: client.isEmpty ? "exchange" : "mqtt", address: "127.0.0.1:1",
-            groups: [], connectedAt: now)
-    }
+    init(_ own: Peer, now: Double) { (self.own, self.now) = (own, now) }
 
     func peer(_ id: ConnectionID) -> Peer? { id == self.id ? own : others[id] }
     /// Nobody is there to be closed.

@@ -36,7 +36,13 @@ struct MessagePath {
     }
 
     /// Follows a client's message.
-    mutating func follow(_ message: RuleMessage) {
+    /// - Parameter refusal: why no client may send it.
+    mutating func follow(_ message: RuleMessage, refusedBy refusal: ShuntError?) {
+        if let refusal {
+            record.outcome = "denied"
+            record.why = refusal.message + (refusal.help.map { "; \($0)" } ?? "")
+            return
+        }
         if let permissions, !message.topic.withUnsafeBytes({ permissions.may(.publish, $0, group: nil) }) {
             record.outcome = "denied"
             record.why = "the sender may not publish to this topic"
@@ -189,7 +195,11 @@ struct MessagePath {
         var told = ExplainRecord.Rule(
             rule: decision.name, topic: Self.text(message.topic), verdict: decision.verdict, why: decision.why, seconds: decision.seconds,
             changes: decision.changes,
-            sends: decision.sent.filter { $0.isMoved || $0.message.kind != .topic || $0.message.delay > 0 }.map { Self.target($0.message) })
+            // What goes out as the message itself is told by where that goes; what a rule sends besides a message that it refuses is not.
+            sends: decision.sent.filter { sent in
+                let isRefused = decision.outcome != .pass && decision.outcome != .send
+                return sent.isMoved || sent.message.kind != .topic || sent.message.delay > 0 || isRefused
+            }.map { Self.target($0.message) })
         if showsPayloads, let replacement = decision.replacement, replacement.payload != message.payload {
             told.before = Self.shown(message.payload)
             told.after = Self.shown(replacement.payload)
