@@ -60,9 +60,8 @@ extension LoopRules {
     /// comes again and again would count as many. nil where the client is not known.
     private func caller(of hook: shunt_hook) -> UInt64? {
         guard let client else { return hook == SHUNT_ON_TICK ? ConnectionID.none.raw : nil }
-        // Of a delivery only the recipient is known, who may have done nothing.
-        guard hook != SHUNT_ON_DELIVER, client != .none else { return nil }
-        return peers?.network(of: client) ?? client.raw
+        guard !hook.isOfRecipient else { return nil }
+        return peers?.network(of: client) ?? (client == .none ? nil : client.raw)
     }
 }
 
@@ -77,3 +76,8 @@ extension LoadedRule {
     // The host has figures of every hook of its table.
     func calls(of hook: shunt_hook) -> UInt64 { shunt_rule_figures(pointer, hook).unsafelyUnwrapped.pointee.calls }
 }
+extension shunt_hook {
+    /// Whether only the recipient of the message is known, who may have done nothing, and not who has sent it.
+    var isOfRecipient: Bool { self == SHUNT_ON_DELIVER || self == SHUNT_ON_ACKED }
+}
+
