@@ -148,6 +148,7 @@ struct shunt_host {
     /// The message's turn, and the watchdog's tick at which it was looked at last: most messages are through before the next one.
     uint64_t turn_tick;
     shunt_turn turn;
+    shunt_trial_turn trial_turn;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
     uint8_t kind;
