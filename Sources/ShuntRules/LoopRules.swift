@@ -403,6 +403,7 @@ extension LoopRules: LuaHostOwner {
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func text(_ text: PeerText, of id: ConnectionID) -> String? { peers?.text(text, of: id) }
     func hasPeer(_ id: ConnectionID) -> Bool { peers?.hasPeer(id) ?? false }
+    func mayDelay(bytes: Int) -> Bool { client.flatMap { peers?.mayDelay(by: $0, bytes: bytes) } ?? true }
     func close(_ id: ConnectionID, why: String, rule: Int) {
         guard rules.indices.contains(rule) else { return }
         let name = set.rules[rule].definition.name

@@ -10,8 +10,18 @@ struct RuleState {
     /// Messages that go out later.
     var delayed = Deadlines<DelayedMessage>()
     var delayedBytes = 0
+    /// How many of them are of clients of one address, and their bytes.
+    var delayedOf: [UInt64: DelayedShare] = [:]
     /// Some of them may be due, or wills and sessions' ends.
     var areDue = false
+    /// The address of the client that has gone and has caused what is handled, where that is known.
+    var goneAddress: PeerAddress?
+}
+
+/// What is delayed for clients of one address.
+struct DelayedShare {
+    var messages = 0
+    var bytes = 0
 }
 
 /// What a client may send in a second, in place of its listener's limits; nil: what the listener lets it, 0: any number.
@@ -29,6 +39,8 @@ struct DelayedMessage {
     var sentOn: [String]
     /// How subscriptions name its sender, who may want none of its own messages. It may have come back on another connection meanwhile.
     var publisher: ConnectionID
+    /// The sender's address, which tells whose message it is once that client has gone; nil: nobody's.
+    var address: PeerAddress?
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
     var permissions: (any Permissions)?
     /// Seconds since 1970.
@@ -90,15 +102,32 @@ extension LoopEngine {
             output.figures.dropped += 1
             return
         }
-        rulesState.delayedBytes += message.size
+        let address = address(of: message.sender)
+        countDelayed(message, of: address, 1)
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
         let sentOn = message.sentOn.places.compactMap { hooks?.name(of: $0) }
         rulesState.delayed.insert(
             DelayedMessage(
-                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, permissions: router.permissions, since: now),
+                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, address: address, permissions: router.permissions,
+                since: now),
             at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
+    }
+
+    /// A message begins to wait (1), or waits no longer (-1).
+    private func countDelayed(_ message: OwnedMessage, of address: PeerAddress?, _ change: Int) {
+        rulesState.delayedBytes += change * message.size
+        guard let network = address?.network else { return }
+        var share = rulesState.delayedOf[network, default: DelayedShare()]
+        share.messages += change
+        share.bytes += change * message.size
+        rulesState.delayedOf[network] = share.messages == 0 ? nil : share
+    }
+
+    public func mayDelay(by id: ConnectionID, bytes: Int) -> Bool {
+        guard let network = address(of: id)?.network, let share = rulesState.delayedOf[network] else { return true }
+        return share.messages < max(1, limits.delayedMessages / 2) && share.bytes + bytes <= limits.delayedBytes / 2
     }
 
     func tellDelayRoom() {
@@ -114,7 +143,7 @@ extension LoopEngine {
         var hasRoom: Bool { !isBatchFull && !takesLong }
         let delayed = rulesState.delayed.count
         while hasRoom, let next = rulesState.delayed.popDue(now: now) {
-            rulesState.delayedBytes -= next.message.size
+            countDelayed(next.message, of: next.address, -1)
             send(next)
         }
         if delayed > 0 { tellDelayRoom() }
@@ -129,7 +158,7 @@ extension LoopEngine {
         let count = rulesState.delayed.count
         guard count > 0 else { return 0 }
         output.figures.dropped += count
-        (rulesState.delayed, rulesState.delayedBytes, rulesState.areDue) = (Deadlines(), 0, false)
+        (rulesState.delayed, rulesState.delayedBytes, rulesState.delayedOf, rulesState.areDue) = (Deadlines(), 0, [:], false)
         tellDelayRoom()
         return count
     }
@@ -160,7 +189,7 @@ extension LoopEngine {
             $0.formUnion(hooks?.versions(of: $1) ?? .none)
         }
         router.publish(by: delayed.publisher, delayed.permissions) {
-            sendOwn(message, excluded: excluded)
+            causedFrom(delayed.address) { sendOwn(message, excluded: excluded) }
         }
     }
 
