@@ -299,7 +299,8 @@ extension LoopPeers {
     fileprivate func switchRules(
         from before: WorkerRules, to next: WorkerRules, watching watched: Set<String> = []
     ) throws(ShuntError) {
-        let failures = ask { $0.setRules(next, watching: watched) }.compactMapValues { $0 }
+        let agreement = LoopAgreement(of: count)
+        let failures = ask { $0.setRules(next, watching: watched, agreement) }.compactMapValues { $0 }
         onEach { $0.settleRules(all: failures.isEmpty) }
         guard let loop = failures.keys.min(), var error = failures[loop] else {
             // Answers that were asked for by another permit are nobody's now.
