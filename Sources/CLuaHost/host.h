@@ -148,7 +148,6 @@ struct shunt_host {
     /// The message's turn, and the watchdog's tick at which it was looked at last: most messages are through before the next one.
     uint64_t turn_tick;
     shunt_turn turn;
-    shunt_trial_turn trial_turn;
     /// The message as the rules before left it, and the kind that it came with.
     shunt_message message;
     uint8_t kind;
@@ -170,6 +169,7 @@ struct shunt_host {
     /// The rule on trial whose decision waits for the decision of the rule beside it.
     shunt_rule *awaiting;
     trial_decision awaited;
+    shunt_trial_turn trial_turn;
     // look-ups (waiting.c)
     /// Where the hook of a rule that may look something up runs, and its call; NULL in any other call. And all calls that wait.
     lua_State *waiter;
