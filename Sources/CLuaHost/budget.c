@@ -11,6 +11,7 @@
 // of a budget for each signal: a call is overdue once two halves are counted. Then it may do a little more.
 #define _GNU_SOURCE
 #include "call.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -217,11 +218,59 @@ enum { ANCHORED_NANOSECONDS = 1000000 };
 /// No tick has this number: each call looks.
 #define EVERY_CALL UINT64_MAX
 
-void shunt_host_begin_turn(shunt_host *host) { begin_turn(host); }
+// While rules are on trial, each turn begins and ends here.
+void shunt_host_begin_turn(shunt_host *host) {
+    begin_turn(host);
+    host->trial_turn.tick = host->turn_tick;
+    host->trial_turn.turn.state = TURN_UNMEASURED;
+}
 
-void shunt_host_end_turn(shunt_host *host) {
+static void end_turn(shunt_host *host) {
     host->turn_tick = current_tick();
     host->turn.state = NO_TURN;
+}
+
+void shunt_host_end_turn(shunt_host *host) {
+    end_turn(host);
+    host->trial_turn.tick = host->turn_tick;
+    host->trial_turn.turn.state = NO_TURN;
+}
+
+static void swap_turns(shunt_host *host) {
+    shunt_turn turn = host->turn;
+    uint64_t tick = host->turn_tick;
+    host->turn = host->trial_turn.turn;
+    host->turn_tick = host->trial_turn.tick;
+    host->trial_turn.turn = turn;
+    host->trial_turn.tick = tick;
+}
+
+static turn_time time_of(const shunt_host *host) {
+    return (turn_time){thread_nanoseconds(), atomic_load_explicit(&host->budget.uncounted, memory_order_relaxed)};
+}
+
+/// What has gone by between these times is not the turn's.
+static void leave_out(shunt_turn *turn, turn_time since, turn_time now) {
+    turn->looked_at += now.own - since.own;
+    turn->uncounted += now.uncounted - since.uncounted;
+}
+
+static bool is_measured(const shunt_host *host) {
+    return host->turn.state == TURN_MEASURED || host->trial_turn.turn.state == TURN_MEASURED;
+}
+
+void begin_trial_turn(shunt_host *host) {
+    swap_turns(host);
+    if (!is_measured(host)) { return; }
+    host->trial_turn.began = time_of(host);
+    if (host->turn.state == TURN_MEASURED) { leave_out(&host->turn, host->trial_turn.ended, host->trial_turn.began); }
+}
+
+void end_trial_turn(shunt_host *host) {
+    swap_turns(host);
+    if (!is_measured(host)) { return; }
+    host->trial_turn.ended = time_of(host);
+    if (host->turn.state == TURN_MEASURED) { leave_out(&host->turn, host->trial_turn.began, host->trial_turn.ended); }
 }
 
 uint64_t thread_nanoseconds(void) {
@@ -268,7 +317,7 @@ bool turn_goes_on(shunt_host *host) {
     if (host->turn.state == TURN_UNMEASURED) {
         begin_measuring(host);
     } else if (host->now != host->turn.now) {
-        shunt_host_end_turn(host);
+        end_turn(host);
     } else if (is_spent(host)) {
         host->turn.state = TURN_SPENT;
         host->turn_tick = EVERY_CALL;

@@ -3,6 +3,7 @@
 #include "call.h"
 #include "collector.h"
 #include "raised.h"
+#include "trial.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -177,6 +178,8 @@ bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int a
     }
     shunt_host *outer = budget_enter(host);
     budget_bound(host, rule, memory);
+    bool is_trial = hook > SHUNT_ON_UNLOAD && is_observed(host, rule);
+    if (is_trial) { begin_trial_turn(host); }
     bool runs = call_begin(host, rule, rule->L, hook, top_of(rule->L) - arguments, time, &jump, &call);
     if (runs) {
         if (_setjmp(jump.place) == 0) { call_run(rule->L, function_of(rule, &call)); }
@@ -186,6 +189,7 @@ bool call_hook_within(shunt_host *host, shunt_rule *rule, shunt_hook hook, int a
             call_broke(host, rule, hook, &call, jump.status, time, memory);
         }
     }
+    if (is_trial) { end_trial_turn(host); }
     budget_leave(outer);
     return runs && jump.status == LUA_OK;
 }

@@ -47,6 +47,20 @@ typedef struct {
     pid_t thread;
 } shunt_turn;
 
+/// A thread's own time, and the budget's `uncounted` then.
+typedef struct {
+    uint64_t own, uncounted;
+} turn_time;
+
+/// The turn of rules whose decisions are not applied: what their calls take is not taken from those that decide. While one of them runs, the
+/// turn of the others is kept here.
+typedef struct {
+    uint64_t tick;
+    shunt_turn turn;
+    /// While either turn is measured: when the last call of such a rule began, and when it ended.
+    turn_time began, ended;
+} shunt_trial_turn;
+
 /// What a call has done or met so far: nothing when it begins. Of 16 bytes, to be cleared by one instruction.
 typedef struct {
     /// How many messages it has emitted.

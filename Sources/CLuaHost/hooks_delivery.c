@@ -119,7 +119,10 @@ static bool deliver_on_trial(shunt_host *host, shunt_rule *rule, uint64_t recipi
     uint16_t changes = host->changes;
     shunt_deliver_outcome outcome = *chain->outcome;
     delivery own = {.outcome = &outcome};
-    bool ran = call_deliver(host, rule, recipient) && apply_result(host, rule, &own);
+    begin_trial_turn(host);
+    bool ran = call_deliver(host, rule, recipient);
+    end_trial_turn(host);
+    ran = ran && apply_result(host, rule, &own);
     if (!ran) { hook_failed(host, rule, SHUNT_ON_DELIVER); }
     int verdict = !ran ? TRIAL_FAILED : own.stopped ? SHUNT_VERDICT_DROP : own.current != NULL ? SHUNT_VERDICT_REPLACE : SHUNT_VERDICT_PASS;
     trial_note(host, rule, SHUNT_ON_DELIVER, verdict, own.stopped ? outcome.why : host->message.payload, message.topic);

@@ -170,6 +170,7 @@ struct shunt_host {
     /// The rule on trial whose decision waits for the decision of the rule beside it.
     shunt_rule *awaiting;
     trial_decision awaited;
+    shunt_trial_turn trial_turn;
     // look-ups (waiting.c)
     /// Where the hook of a rule that may look something up runs, and its call; NULL in any other call. And all calls that wait.
     lua_State *waiter;

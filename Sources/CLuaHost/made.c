@@ -43,11 +43,14 @@ void take_back(shunt_host *host, size_t before) {
 
 const char *delay_last(shunt_host *host, uint32_t milliseconds) {
     shunt_routed *routed = &host->routed[host->routed_count - 1];
+    const shunt_callbacks *callbacks = &host->options.callbacks;
     size_t bytes = delayed_bytes(&routed->message);
-    if (host->delay_room == 0 || bytes > host->delay_bytes) {
+    bool has_room = host->delay_room > 0 && bytes <= host->delay_bytes;
+    if (!has_room || !callbacks->may_delay(callbacks->context, bytes)) {
         host->marks.delay_exceeded = true;
         host->routed_count--;
-        return "no more messages may be delayed (rules.delay)";
+        return has_room ? "no more messages may be delayed for clients of this address: they take half of rules.delay"
+                        : "no more messages may be delayed (rules.delay)";
     }
     host->delay_room--;
     host->delay_bytes -= bytes;

@@ -9,6 +9,10 @@ static inline bool is_observed(const shunt_host *host, const shunt_rule *rule) {
     return __builtin_expect(host->observed != 0, 0) && (host->observed >> rule->index & 1) != 0;
 }
 
+/// A rule's call whose decision is not applied is about to begin: until it has ended the host's `turn` is the turn of such calls (budget.c).
+void begin_trial_turn(shunt_host *host);
+void end_trial_turn(shunt_host *host);
+
 /// What a hook decided: a verdict, or TRIAL_FAILED, and its parts as hashes.
 static inline void trial_begin(trial_decision *decision, int verdict) { *decision = (trial_decision){.verdict = verdict}; }
 void trial_add(trial_decision *decision, int part, shunt_bytes bytes);

@@ -1,3 +1,5 @@
+import ShuntCore
+
 /// Switches a rule off that fails too often, and tries it again later. Time is handed in.
 ///
 /// The failures that one client causes count once a window, and those of one address for at most half of what it takes: by what it sends
@@ -16,7 +18,8 @@ struct Breaker: Equatable {
     /// How many errors are borne while the rule is tried: one at least, for else a single client would keep it off. Only a rule that bears none
     /// at all is switched off by one.
     private var triedErrors: Int { min(limits.errors, max(1, limits.errors / 10)) }
-    /// Whose failures have been counted in this window. Failures of clients for whom there is no more room count each time.
+    /// Whose failures have been counted in this window; of one address no more than its share. Failures of clients for whom there is no more room
+    /// count each time, but never those of nobody known, which count as one client's.
     private var clients: Set<UInt64> = []
     /// How many have been counted of each address.
     private var networks: [UInt64: Int] = [:]
@@ -59,11 +62,12 @@ struct Breaker: Equatable {
     private mutating func counts(_ client: UInt64?, _ network: () -> UInt64?, share: Int) -> Bool {
         guard let client else { return true }
         guard !clients.contains(client) else { return false }
-        if clients.count < Self.clientsKept { clients.insert(client) }
-        guard let network = network() else { return true }
-        let count = networks[network, default: 0]
-        guard count < share else { return false }
-        if count > 0 || networks.count < Self.clientsKept { networks[network] = count + 1 }
+        if let network = network() {
+            let count = networks[network, default: 0]
+            guard count < share else { return false }
+            if count > 0 || networks.count < Self.clientsKept { networks[network] = count + 1 }
+        }
+        if clients.count < Self.clientsKept || client == ConnectionID.none.raw { clients.insert(client) }
         return true
     }
 

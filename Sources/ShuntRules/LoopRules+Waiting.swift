@@ -7,14 +7,15 @@ final class WaitingCall {
     let pointer: OpaquePointer
     /// Names its look-up.
     let lookup: UInt64
-    /// When it has waited as long as it may, and when its look-up has: seconds since 1970.
-    let until: Double
+    /// The rule that asks, and until when its call may wait; and when the look-up has waited as long as it may: seconds since 1970.
+    let patience: RuleWaits.Patience
     let lookupUntil: Double
     /// The subscription that it is about.
     let asked: SubscriptionRequest?
 
-    init(_ pointer: OpaquePointer, lookup: UInt64, until: Double, lookupUntil: Double, _ asked: SubscriptionRequest?) {
-        (self.pointer, self.lookup, self.until, self.lookupUntil, self.asked) = (pointer, lookup, until, lookupUntil, asked)
+    init(_ pointer: OpaquePointer, _ asked: RuleWaits.Asked, about request: SubscriptionRequest?) {
+        (self.pointer, self.asked) = (pointer, request)
+        (lookup, patience, lookupUntil) = (asked.lookup, asked.patience, asked.until)
     }
 }
 
@@ -22,9 +23,21 @@ final class WaitingCall {
 struct RuleWaits {
     var calls: [ConnectionID: WaitingCall] = [:]
     var clients: [UInt64: ConnectionID] = [:]
-    /// Of the call that runs: until when it may wait, all together, and what it has asked for.
-    var until: Double?
-    var asked: (lookup: UInt64, until: Double)?
+    /// Of the chain that runs: how long the rule may wait that has asked last, and what it has asked for.
+    var patience: Patience?
+    var asked: Asked?
+
+    /// Until when one rule's call may wait, all its look-ups together: seconds since 1970. Each rule of a chain has its own.
+    struct Patience {
+        let rule: Int
+        let until: Double
+    }
+
+    struct Asked {
+        let lookup: UInt64
+        let until: Double
+        let patience: Patience
+    }
 
     /// Names a look-up, in the whole process: an answer may come when these rules are gone.
     static let lookups = Atomic<UInt64>(0)
@@ -33,9 +46,9 @@ struct RuleWaits {
 /// Calls that wait: they are kept by their clients, and go on when the answer is there.
 extension LoopRules {
     /// Runs a hook that may wait.
-    func mayWait(_ peer: ConnectionID, until: Double? = nil, _ body: () -> Void) {
+    func mayWait(_ peer: ConnectionID, _ body: () -> Void) {
         if !waits.calls.isEmpty { abandon(peer) }
-        (waits.until, waits.asked) = (until, nil)
+        (waits.patience, waits.asked) = (nil, nil)
         body()
     }
 
@@ -47,8 +60,7 @@ extension LoopRules {
             shunt_waiting_free(host.pointer, call)
             return false
         }
-        waits.calls[peer] = WaitingCall(
-            call, lookup: asked.lookup, until: waits.until ?? now, lookupUntil: asked.until, request)
+        waits.calls[peer] = WaitingCall(call, asked, about: request)
         waits.clients[asked.lookup] = peer
         waits.asked = nil
         return true
@@ -58,15 +70,16 @@ extension LoopRules {
     func lookUp(_ lookup: RuleLookup, rule index: Int) -> LookupStep {
         guard let lookups, set.rules.indices.contains(index) else { return .refused("nothing can be looked up here") }
         let plugin = set.rules[index].plugin.name
-        let until = waits.until ?? now + lookups.patience(of: plugin)
-        waits.until = until
-        guard until > now else { return .known(.failed("timed out: the call has waited as long as it may")) }
-        let timeLimit = min(until - now, lookup.timeout ?? .infinity)
+        let begun = waits.patience.flatMap { $0.rule == index ? $0 : nil }
+        let patience = begun ?? RuleWaits.Patience(rule: index, until: now + lookups.patience(of: plugin))
+        waits.patience = patience
+        guard patience.until > now else { return .known(.failed("timed out: the call has waited as long as it may")) }
+        let timeLimit = min(patience.until - now, lookup.timeout ?? .infinity)
         let id = RuleWaits.lookups.wrappingAdd(1, ordering: .relaxed).newValue
         var lookup = lookup
         lookup.network = client.flatMap { peers?.network(of: $0) } ?? 0
         let step = lookups.lookUp(lookup, of: plugin, timeLimit: timeLimit, call: id)
-        if case .waits = step { waits.asked = (id, now + timeLimit) }
+        if case .waits = step { waits.asked = RuleWaits.Asked(lookup: id, until: now + timeLimit, patience: patience) }
         return step
     }
 
@@ -82,7 +95,7 @@ extension LoopRules {
         // A guard that was switched off meanwhile lets nobody through.
         let left = RuleSelection(mask: shunt_waiting_rules(call.pointer))
         if !off.isEmpty, let why = refusalOfOff(in: left, for: hook) { return (peer, WaitedOutcome(hook, refused: why)) }
-        (waits.until, waits.asked) = (call.until, nil)
+        (waits.patience, waits.asked) = (call.patience, nil)
         let outcome = answer.value.encoded.withUnsafeBytes { bytes in resume(call, hook, shunt_bytes(bytes), of: peer) }
         return outcome.map { (peer, $0) }
     }

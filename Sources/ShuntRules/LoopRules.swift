@@ -364,11 +364,13 @@ extension LoopRules: LuaHostOwner {
         guard breakers.indices.contains(index) else { return }
         if let message { tell(failureOf: index, in: hook, code, message) }
         tellFailedMessage(rule: index, hook, code)
+        // Who fills the worker's room for delayed messages must not make the rule fail for all others.
+        guard code != .delayLimit else { return }
         noteFailure(of: index, in: hook)
         // A client that sends what it should not must not switch the rule off for all others.
         guard code != .payloadInvalid else { return }
-        // The sender of a delivery is not known: failures there count as one client's.
-        let client = hook == SHUNT_ON_DELIVER ? ConnectionID.none : client
+        // The sender of what is delivered and acknowledged is not known: failures there count as one client's.
+        let client = hook.isOfRecipient ? ConnectionID.none : client
         let switchedOff = breakers[index].failed(
             by: client?.raw, from: { [peers] in client.flatMap { peers?.network(of: $0) } }, now: now)
         guard switchedOff, case .off(let until) = breakers[index].state else { return }
@@ -413,6 +415,7 @@ extension LoopRules: LuaHostOwner {
     func peer(_ id: ConnectionID) -> Peer? { peers?.peer(id) }
     func text(_ text: PeerText, of id: ConnectionID) -> String? { peers?.text(text, of: id) }
     func hasPeer(_ id: ConnectionID) -> Bool { peers?.hasPeer(id) ?? false }
+    func mayDelay(bytes: Int) -> Bool { client.flatMap { peers?.mayDelay(by: $0, bytes: bytes) } ?? true }
     func close(_ id: ConnectionID, why: String, rule: Int) {
         guard rules.indices.contains(rule) else { return }
         let name = set.rules[rule].definition.name
@@ -433,8 +436,6 @@ extension PeerDirectory {
     /// What tells clients of one host: see `PeerAddress.network`. Of a chat's sender on another loop only the address's text is known.
     func network(of id: ConnectionID) -> UInt64? {
         if let address = address(of: id) { return address.network }
-        guard let address = peer(id)?.address, let colon = address.lastIndex(of: ":") else { return nil }
-        let host = address[..<colon]
-        return host.hasPrefix("127.") || host == "[::1]" ? nil : UInt64(bitPattern: Int64(host.hashValue))
+        return peer(id).flatMap { PeerAddress(host: $0.host) }?.network
     }
 }

@@ -26,6 +26,8 @@ protocol LuaHostOwner: AnyObject {
     ) throws(ShuntError) -> [UInt8]
     /// What a rule on trial decided differs from what the rule beside it did; see `shunt_callbacks`.
     func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes)
+    /// Whether so many bytes more may be delayed for the client of the call.
+    func mayDelay(bytes: Int) -> Bool
     /// A rule looks something up.
     func lookUp(_ lookup: RuleLookup, rule: Int) -> LookupStep
     /// A rule test's call: what it gives back, or why it can't.
@@ -37,6 +39,7 @@ extension LuaHostOwner {
     func hasPeer(_ id: ConnectionID) -> Bool { peer(id) != nil }
     func differs(rule: Int, hook: shunt_hook, live: Int32, own: Int32, parts: UInt32, topic: Bytes) {}
     func findSessions(of uid: Bytes, _ record: UnsafeMutablePointer<shunt_buffer>) -> Bool { false }
+    func mayDelay(bytes: Int) -> Bool { true }
     func stands(_ text: Bytes, inRule rule: Int, searched: inout Int) -> Bool { false }
     func lookUp(_ lookup: RuleLookup, rule: Int) -> LookupStep { .refused("nothing can be looked up here") }
     func test(_ arguments: LuaValue) -> Result<LuaValue, ShuntError> { .failure(ShuntError(.internalError, "not a rule test")) }
@@ -129,6 +132,7 @@ final class LuaHost {
             return withBytes(of: found) { shunt_buffer_append(bytes, $0.start, $0.count) }
         }
         callbacks.has_peer = { context, id in hostOwner(context)?.hasPeer(ConnectionID(raw: id)) ?? false }
+        callbacks.may_delay = { context, bytes in hostOwner(context)?.mayDelay(bytes: bytes) ?? true }
         callbacks.client = { context, id, all, record in
             guard let record, let client = hostOwner(context)?.peer(ConnectionID(raw: id))?.mqtt else { return false }
             client.write(to: record, all: all)

@@ -21,6 +21,8 @@ public struct RuleFigures: Equatable, Sendable {
         /// as far as they are known.
         public var callers: Set<UInt64> = []
         public var failing: Set<UInt64> = []
+        /// How long the calls took that were timed meanwhile, for each of these clients.
+        public var callerTimes: [UInt64: CallerTimes] = [:]
 
         public var failures: UInt64 { errors.values.reduce(0, +) }
     }
@@ -97,6 +99,7 @@ extension RuleFigures.Hook {
         sum.different += earlier.different
         sum.callers.formUnion(earlier.callers)
         sum.failing.formUnion(earlier.failing)
+        sum.callerTimes.merge(earlier.callerTimes) { $0 + $1 }
         return sum
     }
 

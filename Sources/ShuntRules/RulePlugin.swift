@@ -74,16 +74,38 @@ public struct RulePlugin: Equatable, Sendable {
         try entries(of: directory).filter { access("\(directory)/\($0)/\(ruleFile)", F_OK) == 0 }
     }
 
-    /// The folders of a directory, sorted: each should be a plugin.
+    /// The folders of a directory, sorted: each should be a plugin, and so should a link to nothing.
     public static func folders(in directory: String) throws(ShuntError) -> [String] {
         try entries(of: directory).filter { name in
             var status = stat()
-            return stat("\(directory)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+            let path = "\(directory)/\(name)"
+            return stat(path, &status) == 0 ? status.st_mode & S_IFMT == S_IFDIR : lstat(path, &status) == 0
         }
     }
 
-    /// Whether an operator has renamed a plugin's folder, so that it does not run.
-    public static func isHidden(_ name: String, in directory: String) -> Bool { isDirectory("\(directory)/.\(name)") }
+    /// What a folder, or a link to one, is known by while it is renamed.
+    public struct Entry: Equatable, Sendable {
+        let device: UInt
+        let inode: UInt
+
+        init?(_ path: String) {
+            var status = stat()
+            guard lstat(path, &status) == 0 else { return nil }
+            (device, inode) = (UInt(status.st_dev), UInt(status.st_ino))
+        }
+    }
+
+    /// The folders of a directory; none where it can't be read.
+    public static func entries(in directory: String) -> [String: Entry] {
+        let names = (try? folders(in: directory)) ?? []
+        return Dictionary(names.compactMap { name in Entry("\(directory)/\(name)").map { (name, $0) } }) { first, _ in first }
+    }
+
+    /// Whether an operator has renamed a plugin's folder, so that it does not run: a copy beside it says nothing.
+    /// - Parameter entry: the folder, when it was read.
+    public static func isHidden(_ name: String, in directory: String, _ entry: Entry?) -> Bool {
+        entry != nil && Entry("\(directory)/.\(name)") == entry
+    }
 
     /// What is to be said of its files, besides what is wrong with them.
     func fileWarnings() -> [ShuntError] { globalWarnings() + misnamedTests() }

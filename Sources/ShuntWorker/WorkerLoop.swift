@@ -10,16 +10,16 @@ import ShuntRules
 final class WorkerLoop: EventLoopHandler {
     let loop: EventLoop
     let engine: LoopEngine
-    private let peers: LoopPeers
-    private let driver: LoopDriver
+    let peers: LoopPeers
+    let driver: LoopDriver
     let listeners: [ListenerSetup]
     /// Clients that are not read from until the mailboxes they fill have room.
     private var held: [ConnectionID] = []
     /// nil where no rules are enabled.
-    private var rules: LoopRules?
-    private var version: WorkerRules
+    var rules: LoopRules?
+    var version: WorkerRules
     /// The version before, until all loops have switched.
-    private var previous: WorkerRules?
+    var previous: WorkerRules?
     /// The clients of listeners that take only so many.
     private var entered: [ConnectionID: Entered] = [:]
     /// Whether the clients of any listener may send only so much.
@@ -281,57 +281,6 @@ final class WorkerLoop: EventLoopHandler {
     func setSlowPolicies(_ policies: SlowConsumerPolicies) { engine.setSlowPolicies(policies) }
 
     func setChat(_ settings: ChatSettings) { engine.setChat(settings) }
-
-    /// Switches to another version of the rules, between two messages. If that fails the old version goes on. The version before is kept
-    /// until `settleRules`, which the worker calls when all loops have answered.
-    /// - Parameter watched: the rules that the worker looks at.
-    /// - Returns: why it failed.
-    func setRules(_ next: WorkerRules, watching watched: Set<String>) -> ShuntError? {
-        do throws(ShuntError) {
-            if let rules, !next.set.rules.isEmpty {
-                rules.setLimits(next.limits)
-                if let error = rules.replace(with: next.set, watching: watched, now: loop.now) {
-                    rules.setLimits(version.limits)
-                    throw error
-                }
-            } else {
-                let new = try next.load(loop: loop.index, peers: engine, watching: watched, now: loop.now)
-                rules?.stop(now: loop.now)
-                rules = new
-            }
-            (previous, version) = (version, next)
-            permitLookups()
-            engine.setHooks(rules)
-            driver.rulesChanged(self)
-            return nil
-        } catch {
-            return error
-        }
-    }
-
-    /// All loops have tried to switch.
-    /// - Parameter all: whether all of them have; otherwise the version before comes back.
-    func settleRules(all: Bool) {
-        guard let before = previous else { return }
-        previous = nil
-        guard !all else {
-            rules?.settle()
-            return
-        }
-        version = before
-        if before.set.rules.isEmpty {
-            rules?.stop(now: loop.now)
-            rules = nil
-        } else {
-            rules?.setLimits(before.limits)
-            rules?.revert(now: loop.now)
-        }
-        permitLookups()
-        engine.setHooks(rules)
-        driver.rulesChanged(self)
-    }
-
-    private func permitLookups() { rules?.lookups = LoopLookups(peers, loop: loop.index, permits: version.permits) }
 
     /// The version that runs, and those of its rules that a breaker has switched off here.
     var rulesVersion: WorkerRules { version }

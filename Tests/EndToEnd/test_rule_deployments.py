@@ -78,6 +78,81 @@ def test_half_a_file_or_a_missing_one_stops_the_reload_and_not_the_guard(rules):
     assert worker.seen() == {"x"}
 
 
+def missing(worker) -> bool:
+    log = worker.reload()
+    return "stays as it was" in log and ("runs, and" in log or "can't read the folder" in log)
+
+
+def test_a_guard_whose_folder_can_not_be_found_stops_the_reload(rules, tmp_path):
+    worker = rules({"tag": tagging("one"), "guard": "return { on_message = function() end }"})
+    # A copy beside it does not say that it is to go.
+    shutil.copytree(worker.plugins / "tag", worker.plugins / ".tag")
+    shutil.move(worker.plugins / "tag", tmp_path / "tag")
+    assert missing(worker)
+    # Nor does a link to nothing, or another directory that has not got it.
+    (worker.plugins / "tag").symlink_to(tmp_path / "nothing")
+    assert missing(worker)
+    (worker.plugins / "tag").unlink()
+    (worker.plugins / "tag").symlink_to(tmp_path / "tag")
+    (worker.plugins / "new").symlink_to(tmp_path / "nothing")
+    assert missing(worker)
+    (worker.plugins / "new").unlink()
+    plugins = worker.plugins
+    worker.plugins = write_rule(tmp_path / "others", "guard", "return { on_message = function() end }")
+    worker.configure()
+    assert missing(worker)
+    assert worker.seen() == {"one"}
+    worker.configure(more=", disabled: [tag]")
+    assert '"rules ended":"tag"' in worker.reload()
+    # A link may be renamed as a folder may.
+    worker.plugins = plugins
+    shutil.rmtree(plugins / ".tag")
+    worker.configure()
+    worker.reload()
+    assert worker.seen() == {"one"}
+    (plugins / "tag").rename(plugins / ".tag")
+    assert '"rules ended":"tag"' in worker.reload()
+
+
+def test_a_link_to_nothing_among_the_plugins_is_no_start_without_a_guard(shunt, tmp_path):
+    plugins = write_rule(tmp_path / "plugins", "tag", tagging("one"))
+    (plugins / "guard").symlink_to(tmp_path / "nothing")
+    done = run("worker", "--check", "--set", f"rules.directory={plugins}", "--set", "rules.enabled=all")
+    assert done.returncode != 0 and "guard" in done.stderr
+    done = run("rule", "check", str(plugins))
+    assert done.returncode != 0 and "guard" in done.stdout + done.stderr
+
+
+def test_no_loop_decides_by_a_version_that_another_can_not_load(rules):
+    worker = rules({"tag": tagging("old")})
+    over, counts = threading.Event(), [0] * len(worker.producers)
+
+    def send(number):
+        while not over.is_set():
+            worker.producers[number].message("t", "x")
+            counts[number] += 1
+
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(len(counts))]
+    for sender in senders:
+        sender.start()
+    try:
+        for round in range(3):
+            # Once to be checked, once by each loop: the last one takes its time, and fails.
+            slow = "local n = 0 for i = 1, 2e6 do n = n + 1 end error('not here')"
+            write_rule(worker.plugins, "tag", f"""return {{
+  on_load = function() if shared.incr("n{round}") >= 2 then {slow} end end,
+  on_message = function(msg) return msg:with {{ payload = "new" }} end,
+}}""")
+            assert "stays as it was" in worker.reload()
+    finally:
+        over.set()
+        for sender in senders:
+            sender.join()
+    frames = worker.receiver.receive(sum(counts))
+    assert {frame.text for frame in frames} == {"old"}
+    eventually(lambda: worker.worker.metric('shunt_rule_calls_total{rule="tag",hook="on_message"}') == sum(counts), what="all are counted")
+
+
 def test_a_test_that_fails_stops_the_reload(rules):
     worker = rules({"tag": tagging("one")})
     test = "return { ['gives two'] = function(t) t:eq(t:message { topic = 't', payload = 'x' }.payload, 'two') end }"

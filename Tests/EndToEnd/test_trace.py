@@ -105,6 +105,21 @@ end }""")
     assert "rule forward: denied (neither the sender may send it (no entry) nor do the rule's grants have it)" in told and "closed/1" in told
 
 
+def test_the_last_of_as_many_rules_as_a_worker_can_have_decides_about_what_is_followed(shunt, connect, tmp_path):
+    plugins = tmp_path / "plugins"
+    for number in range(63):
+        write_rule(plugins, f"p{number}", "return { on_message = function() end }")
+    write_rule(plugins, "redact", "return { priority = -1, on_message = function(msg) return msg:with { payload = 'redacted' } end }")
+    process = shunt.dev({"rules.directory": plugins, "rules.enabled": "all"})
+    process.wait_metric("shunt_master_connected", 1)
+    trace = Running(tmp_path, "trace", "--topic", "t", "--limit", "1", "--master", process.admin)
+    receiver, producer = connect(process.exchange).subscribe("t"), connect(process.exchange)
+    producer.message("t", SECRET)
+    assert receiver.receive(1)[0].text == "redacted"
+    assert trace.process.wait(PATIENCE) == 0
+    assert "rule redact: replace" in trace.out.read_text()
+
+
 def test_payloads_need_the_role_and_are_an_event(cluster, tmp_path):
     done = run("admin", "trace", "--topic", "#", "--payloads", "--for", "1s", *cluster.read)
     assert done.returncode == 77, done

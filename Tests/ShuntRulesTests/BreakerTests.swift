@@ -114,6 +114,65 @@ struct BreakerTests {
         #expect(rig.send("good", now: 201).verdict == .pass)
     }
 
+    @Test("an address fills the list of clients no further than its share: what nobody is known for goes on to count once")
+    func listOfOneAddress() throws {
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 100 }
+            function R.on_message(msg) if msg.topic == "bad" then error("x") end return route.drop("ran") end
+            function R.on_deliver() error("y") end
+            """#)
+        for number in 0..<1100 {
+            rig.clients.addresses[.client(number)] = PeerAddress(ipv4: 0x0A00_0001, port: UInt16(number))
+            rig.send("bad", from: .client(number))
+        }
+        for _ in 0..<120 { _ = rig.deliver("bad") }
+        #expect(rig.send("good").verdict == .drop(why: "ran"))
+    }
+
+    @Test("the recipients of one client's message are not blamed for it where they acknowledge it")
+    func breakerOfAcknowledgements() throws {
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 5 }
+            function R.on_acked() error("x") end
+            function R.on_message() return route.drop("ran") end
+            """#)
+        for number in 0..<20 {
+            var peer = Clients.peer(uid: "u\(number)")
+            peer.id = .client(number)
+            rig.clients.known[peer.id] = peer
+            rig.withMessage(.topic, "t", "x") { rig.rules.onAcked($0, by: peer.id, now: 1000) }
+        }
+        #expect(rig.figures("on_acked").errors == [.ruleFailed: 20])
+        #expect(rig.send().verdict == .drop(why: "ran"))
+    }
+
+    @Test("who fills the room for delayed messages switches no rule off for the others")
+    func breakerOfDelays() throws {
+        let rig = try RuleRig(
+            #"""
+            R.breaker = { errors = 5 }
+            function R.on_message(msg) if msg.topic == "later" then return route.delay(60) end return route.drop("ran") end
+            """#)
+        rig.rules.setDelayRoom(messages: 1, bytes: 1 << 20)
+        for number in 0..<20 { rig.send("later", from: .client(number)) }
+        #expect(rig.figures().errors == [.delayLimit: 19])
+        #expect(rig.send("now").verdict == .drop(why: "ran"))
+    }
+
+    @Test("clients of another loop are of one network where their addresses are", arguments: [("2001:db8:0:1::", false), ("2001:db8:0:", true)])
+    func networkOfText(prefix: String, isOff: Bool) throws {
+        let rig = try RuleRig("R.breaker = { errors = 5 } function R.on_message() error('x') end")
+        for number in 1...20 {
+            let host = prefix + String(number, radix: 16) + (isOff ? "::1" : "")
+            rig.clients.known[.client(number)] = Peer(
+                id: .client(number), uid: "u", device: "d", tags: [], alias: [], protocolName: "exchange", address: "[\(host)]:5000", connectedAt: 0)
+            rig.send(from: .client(number))
+        }
+        #expect(rig.rules.figures().map(\.isOff) == [isOff])
+    }
+
     @Test("a guard that is switched off lets nobody through")
     func breakerGuard() throws {
         let rig = try RuleRig(

@@ -67,6 +67,52 @@ struct DeployGuardTests {
         #expect(finding?.why.hasPrefix("r: ") ?? true)
     }
 
+    @Test("fails in a hook only by what that hook does, and is not judged by the one client who alone calls another")
+    func hooks() throws {
+        func hook(_ calls: UInt64, failed: UInt64 = 0, callers: Range<UInt64>, failing: Range<UInt64> = 0..<0) -> RuleFigures.Hook {
+            var hook = RuleFigures.Hook()
+            hook.calls = calls
+            if failed > 0 { hook.errors = [.ruleFailed: failed] }
+            (hook.callers, hook.failing) = (Set(callers), Set(failing))
+            return hook
+        }
+        func why(_ hooks: [String: RuleFigures.Hook]) throws -> String? {
+            var watched = try Versions().guarding(before: Did(calls: 1000).record)
+            return watched.look(at: ["r": .init(hooks: hooks)], now: 105)?.why
+        }
+        let one = hook(1000, failed: 200, callers: 0..<21, failing: 0..<1)
+        #expect(try why(["on_message": one, "on_unsubscribe": hook(2, failed: 2, callers: 0..<1, failing: 0..<1)]) == nil)
+        #expect(try why(["on_message": one, "on_unsubscribe": hook(200, failed: 200, callers: 0..<1, failing: 0..<1)]) == nil)
+        // Few recipients acknowledge what one client has sent.
+        #expect(try why(["on_message": hook(105, callers: 0..<2), "on_acked": hook(20, failed: 20, callers: 0..<0)]) == nil)
+        let found = try why(["on_message": hook(1000, callers: 0..<21), "on_connect": hook(30, failed: 30, callers: 0..<30, failing: 0..<30)])
+        #expect(found == "r: 2.9 % of 1030 calls failed in on_connect, 0.0 % before")
+        // Others have filled the room for delayed messages.
+        var full = hook(1000, callers: 0..<21, failing: 0..<21)
+        full.errors = [.delayLimit: 900]
+        #expect(try why(["on_message": full]) == nil)
+    }
+
+    @Test("is slower only where several clients see it", arguments: [(1, false), (2, false), (3, true), (20, true)])
+    func slowForOne(slowClients: UInt64, isSeen: Bool) throws {
+        var watched = try Versions().guarding(before: Did(calls: 100_000, time: 40_000).record)
+        var hook = RuleFigures.Hook()
+        hook.callers = Set(0..<20)
+        for second in 0..<60 {
+            for client: UInt64 in 0..<20 {
+                let (isSlow, calls) = (client < slowClients, client == 0 ? 100 : 20 as UInt64)
+                hook.calls += calls
+                hook.times.add(nanoseconds: isSlow ? 400_000 : 40_000, calls: calls)
+                hook.callerTimes[client, default: CallerTimes()].add(nanoseconds: isSlow ? 400_000 : 40_000, calls: calls)
+            }
+            // A busy machine makes single calls of the others slow.
+            hook.times.add(nanoseconds: 400_000, calls: 1)
+            hook.callerTimes[UInt64(second % 20), default: CallerTimes()].add(nanoseconds: 400_000, calls: 1)
+            if watched.look(at: ["r": .init(hooks: ["on_message": hook])], now: 101 + Double(second)) != nil { return #expect(isSeen) }
+        }
+        #expect(!isSeen)
+    }
+
     @Test("is kept when its time is over, unless it is worse at that moment; other rules do not matter")
     func time() throws {
         let begun = try Versions().guarding(before: Did(calls: 1000).record)

@@ -89,13 +89,13 @@ struct LifecycleTests {
         ])
         if let set = try? RuleSet.load(directory: broken.path) { #expect(rig.rules.replace(with: set, now: 1) != nil) }
         #expect(rig.figures().calls == 5)
-        // A version that does not stay counts nothing.
+        // What a version has decided counts, also if it does not stay.
         try reload(rule("same", counts: "new"))
         rig.send("t")
         rig.rules.revert(now: 1)
-        #expect(rig.figures().calls == 5)
-        rig.send("t")
         #expect(rig.figures().calls == 6)
+        rig.send("t")
+        #expect(rig.figures().calls == 7)
         try reload(rule("other", counts: "new"))
         #expect(rig.figures().calls == 0)
         #expect(counters(rig) == ["started": 1])
@@ -234,6 +234,37 @@ struct LifecycleTests {
         #expect(rig.send().verdict == .drop(why: "v2 3"), "what is settled stays")
     }
 
+    @Test("what a version has decided that is taken back is counted, and what it counted")
+    func revertedFigures() throws {
+        func version(_ text: String) -> String {
+            "return { on_message = function() counter('seen'):inc() return route.drop('\(text)') end }"
+        }
+        let rig = try RuleRig(files: ["r/rule.lua": version("old")])
+        func counted() -> [Double] { [Double(rig.figures().calls), rig.rules.figures()[0].counters[0].value] }
+        rig.send()
+        let next = try PluginFolder(["r/rule.lua": version("new")])
+        for round in 1...2 {
+            #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1) == nil)
+            rig.send()
+            rig.rules.revert(now: 1)
+            #expect(counted() == [Double(2 * round), Double(2 * round)])
+            #expect(rig.send().verdict == .drop(why: "old"))
+        }
+        #expect(counted() == [5, 5])
+    }
+
+    @Test("a version that the other loops do not take decides nothing: the old one goes on with its state")
+    func notAgreed() throws {
+        let rig = try RuleRig(files: ["r/rule.lua": version(1)])
+        rig.send()
+        rig.rules.settle()
+        let next = try PluginFolder(["r/rule.lua": version(2)])
+        #expect(rig.rules.replace(with: try RuleSet.load(directory: next.path), now: 1, isAgreed: { false }) != nil)
+        #expect(rig.send().verdict == .drop(why: "v1 2"))
+        rig.rules.revert(now: 1)
+        #expect(rig.send().verdict == .drop(why: "v1 3"))
+    }
+
     @Test("a reload leaves the figures of a rule as they are, whether it changes the rule or not, and so does going back")
     func figuresGoOn() throws {
         func rule(_ why: String) -> String {
@@ -256,7 +287,7 @@ struct LifecycleTests {
         rig.send("a")
         #expect(calls() == [4])
         rig.rules.revert(now: 1)
-        #expect(calls() == [3])
+        #expect(calls() == [4] && counted() == [3, 1])
     }
 
     @Test("where all plugins run, a folder without a rule.lua is an error: a guard does not go because its file is missing")

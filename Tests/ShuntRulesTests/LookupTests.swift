@@ -183,6 +183,33 @@ struct LookupTests {
         }
     }
 
+    @Test("each rule of a client waits as long as it may, however long the one before has waited", arguments: [false, true])
+    func ownPatience(isSubscribing: Bool) throws {
+        func asks(_ name: String, _ priority: Int) -> String {
+            """
+            local function ask()
+              local answer, why = http.get("http://\(name)/") log.info("\(name) " .. (why or answer.body))
+              answer, why = http.get("http://\(name)/") log.info("\(name) " .. (why or answer.body))
+            end
+            return { priority = \(priority), on_connect = ask, on_subscribe = ask }
+            """
+        }
+        let (rig, lookups) = try with(RuleRig(files: ["a/rule.lua": asks("a", 1), "b/rule.lua": asks("b", 0)]))
+        if isSubscribing {
+            #expect(rig.rules.onSubscribe(SubscriptionRequest(topic: "t", group: "g"), from: .client(1), now: 1) == .waits)
+        } else {
+            #expect(rig.rules.onConnect(peer(1, uid: "u"), now: 1) == .waits)
+        }
+        #expect(lookups.asked[0].timeLimit == 5)
+        // The first has used up its time with one look-up; the time of the second begins.
+        #expect(lookups.answer(.failed("timed out"), rig, now: 6) == nil)
+        #expect(lookups.asked.map(\.timeLimit) == [5])
+        #expect(lookups.answer("x", rig, now: 8) == nil)
+        #expect(lookups.asked.map(\.timeLimit) == [3])
+        _ = lookups.answer("y", rig, now: 9)
+        #expect(rig.log.texts == ["a timed out", "a timed out: the call has waited as long as it may", "b x", "b y"])
+    }
+
     @Test("a metamethod that the rule's own code leads to waits", arguments: ["t.x", "t + 1", "#t", "t == u", "t()", "t < u"])
     func metamethods(code: String) throws {
         let (rig, lookups) = try rig(

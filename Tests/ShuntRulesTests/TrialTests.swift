@@ -90,6 +90,33 @@ struct TrialTests {
         #expect(rig.clients.failed.isEmpty)
     }
 
+    @Test(
+        "a shadow that takes all its time has a turn of its own: it ends, and the rule that decides is called for every recipient",
+        arguments: [RuleMode.shadow, .canary(RuleShare(percent: 0, uids: ["u999"]))])
+    func turns(mode: RuleMode) throws {
+        let rig = try Rig(
+            "return { priority = 5, budget = { time = '1ms' }, on_deliver = function() while true do end end }",
+            more: ["z/rule.lua": "return { on_deliver = function(msg) return msg:with { payload = 'redacted' } end }"], mode: mode)
+        var limits = RuleLimits.ample
+        limits.callNanoseconds = 1_000_000
+        rig.rules.setLimits(limits)
+        rig.rules.beginTurn()
+        let count = 60
+        let seen = (0..<count).map { number in
+            withBytes("t") { bytes in
+                let message = MessageView(kind: .topic, topic: bytes, key: nil, payload: bytes, format: .text, id: 7, sender: .client(0))
+                switch rig.rules.onDeliver(message, filter: bytes, to: .client(number), now: 1000) {
+                case .replace(let routed): return String(decoding: routed.payload, as: UTF8.self)
+                default: return "as it was"
+                }
+            }
+        }
+        #expect(seen == Array(repeating: "redacted", count: count))
+        // Most of its calls are not made.
+        let calls = rig.figures("r", "on_deliver")
+        #expect(calls.errors == [.ruleTime: UInt64(count)] && calls.calls < 40, "\(calls.calls) of its calls began")
+    }
+
     @Test("a message is dead by a canary's error only where its decision is applied")
     func deadByCanary() throws {
         let rig = try Rig(

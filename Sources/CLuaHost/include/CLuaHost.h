@@ -111,6 +111,8 @@ typedef struct {
     bool (*peer_text)(void *context, uint64_t id, int text, shunt_buffer *bytes);
     /// Whether the client is there.
     bool (*has_peer)(void *context, uint64_t id);
+    /// Whether the client of the call may have as many bytes more delayed, as far as its share goes.
+    bool (*may_delay)(void *context, size_t bytes);
     /// Writes what a client of MQTT has besides (`shunt_client_*`), its user properties and its will only where `all` is wanted; false once
     /// it has gone, or if it speaks another protocol.
     bool (*client)(void *context, uint64_t id, bool all, shunt_buffer *record);

@@ -60,7 +60,7 @@ public struct SessionView: Equatable, Sendable {
     /// Seconds that it is kept without a connection; `.max`: without end; 0: it ends with the connection.
     public var expiry: UInt32
     public var isConnected = false
-    /// Its client, where that is there.
+    /// Its client; while that is away the session's own id.
     public var client: ConnectionID?
     public var subscriptions = 0
     /// Messages that wait for the client, and those that it has yet to acknowledge.

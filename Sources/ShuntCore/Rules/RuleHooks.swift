@@ -236,29 +236,6 @@ public enum DeliverOutcome {
     case drop(why: String)
 }
 
-/// The place where rules look up a client, when they ask for it.
-public protocol PeerDirectory: AnyObject {
-    /// nil once the client has gone.
-    func peer(_ id: ConnectionID) -> Peer?
-    /// A text of the client alone; nil once it has gone.
-    func text(_ text: PeerText, of id: ConnectionID) -> String?
-    func hasPeer(_ id: ConnectionID) -> Bool
-    /// The address of a client; nil once it has gone, or if it belongs to another loop.
-    func address(of id: ConnectionID) -> PeerAddress?
-    /// `conn:close(why)` of a rule: asks for the connection to be closed at the end of the turn.
-    /// - Parameter why: may be logged.
-    func close(_ id: ConnectionID, why: String, by rule: String)
-    /// A rule has failed on a message, which lives during the call.
-    func failed(_ rule: String, _ code: ErrorCode, on message: MessageView)
-}
-
-extension PeerDirectory {
-    public func text(_ text: PeerText, of id: ConnectionID) -> String? { peer(id)?[text] }
-    public func hasPeer(_ id: ConnectionID) -> Bool { peer(id) != nil }
-    public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {}
-    public func address(of id: ConnectionID) -> PeerAddress? { nil }
-}
-
 /// A set of rules, by their place in the order of priority (0 runs first). At most 64 rules run in a worker.
 public struct RuleSelection: Equatable, Sendable {
     public var mask: UInt64

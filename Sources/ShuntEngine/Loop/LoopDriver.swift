@@ -8,6 +8,8 @@ public final class LoopDriver {
     private var outgoing: ContiguousArray<Unmanaged<LoopMail>>
     /// What becomes of messages while a broadcast is delivered.
     @usableFromInline var tally: BroadcastTally?
+    /// Clients whose calls of the rules are to begin anew.
+    private var askedAnew: ArraySlice<ConnectionID> = []
     /// Messages from other loops whose client had gone meanwhile.
     public private(set) var lostRecipients = 0
 
@@ -91,10 +93,22 @@ public final class LoopDriver {
         carryOut(edge)
     }
 
-    /// Other rules apply: calls that wait begin anew.
-    public func rulesChanged<Edge: LoopEdge>(_ edge: Edge) {
-        for client in engine.waitingClients { decided(.anew, by: client, edge) }
+    /// Other rules apply: calls that wait begin anew, by `askAnew`.
+    public func rulesChanged() { askedAnew = engine.waitingClients[...] }
+
+    /// Asks the rules anew about some of the clients whose calls have waited when the rules changed: as many as do not keep others from their
+    /// turn.
+    /// - Returns: whether there are more.
+    public func askAnew<Edge: LoopEdge>(_ edge: Edge) -> Bool {
+        let began = ContinuousClock.now
+        while let client = askedAnew.popFirst() {
+            decided(.anew, by: client, edge)
+            guard ContinuousClock.now - began < Self.longestAsking else { break }
+        }
+        return !askedAnew.isEmpty
     }
+
+    private static let longestAsking = Duration.milliseconds(5)
 
     /// All events of a turn have been handled.
     @inlinable

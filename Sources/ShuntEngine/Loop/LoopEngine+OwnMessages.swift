@@ -10,10 +10,20 @@ struct RuleState {
     /// Messages that go out later.
     var delayed = Deadlines<DelayedMessage>()
     var delayedBytes = 0
+    /// How many of them are of clients of one address, and their bytes.
+    var delayedOf: [UInt64: DelayedShare] = [:]
     /// Some of them may be due, or wills and sessions' ends.
     var areDue = false
     /// The client identifier of whom what is being sent is, where that is nobody who is read from: of a will's client, or a delayed message's.
     var sender: String?
+    /// The address of the client that has gone and has caused what is handled, where that is known.
+    var goneAddress: PeerAddress?
+}
+
+/// What is delayed for clients of one address.
+struct DelayedShare {
+    var messages = 0
+    var bytes = 0
 }
 
 /// What a client may send in a second, in place of its listener's limits; nil: what the listener lets it, 0: any number.
@@ -33,6 +43,8 @@ struct DelayedMessage {
     /// with another session meanwhile.
     var publisher: ConnectionID
     var clientID: String
+    /// The sender's address, which tells whose message it is once that client has gone; nil: nobody's.
+    var address: PeerAddress?
     /// What its sender, or its rule, might send when it was delayed; nil: everything.
     var permissions: (any Permissions)?
     /// Seconds since 1970.
@@ -102,17 +114,33 @@ extension LoopEngine {
             output.figures.dropped += 1
             return
         }
-        rulesState.delayedBytes += message.size
+        let address = address(of: message.sender)
+        countDelayed(message, of: address, 1)
         let rule = hooks?.name(of: Int(message.rule)) ?? ""
         let sentOn = message.sentOn.places.compactMap { hooks?.name(of: $0) }
         let clientID = rulesState.sender ?? clientID(ofSubscriber: router.publisher)
         rulesState.delayed.insert(
             DelayedMessage(
-                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, clientID: clientID,
+                message: message, rule: rule, sentOn: sentOn, publisher: router.publisher, clientID: clientID, address: address,
                 permissions: router.permissions, since: now),
             at: now + seconds)
         output.figures.delays += 1
         tellDelayRoom()
+    }
+
+    /// A message begins to wait (1), or waits no longer (-1).
+    private func countDelayed(_ message: OwnedMessage, of address: PeerAddress?, _ change: Int) {
+        rulesState.delayedBytes += change * message.size
+        guard let network = address?.network else { return }
+        var share = rulesState.delayedOf[network, default: DelayedShare()]
+        share.messages += change
+        share.bytes += change * message.size
+        rulesState.delayedOf[network] = share.messages == 0 ? nil : share
+    }
+
+    public func mayDelay(by id: ConnectionID, bytes: Int) -> Bool {
+        guard let network = address(of: id)?.network, let share = rulesState.delayedOf[network] else { return true }
+        return share.messages < max(1, limits.delayedMessages / 2) && share.bytes + bytes <= limits.delayedBytes / 2
     }
 
     func tellDelayRoom() {
@@ -128,7 +156,7 @@ extension LoopEngine {
         var hasRoom: Bool { !isBatchFull && !takesLong }
         let delayed = rulesState.delayed.count
         while hasRoom, let next = rulesState.delayed.popDue(now: now) {
-            rulesState.delayedBytes -= next.message.size
+            countDelayed(next.message, of: next.address, -1)
             send(next)
         }
         if delayed > 0 { tellDelayRoom() }
@@ -143,7 +171,7 @@ extension LoopEngine {
         let count = rulesState.delayed.count
         guard count > 0 else { return 0 }
         output.figures.dropped += count
-        (rulesState.delayed, rulesState.delayedBytes, rulesState.areDue) = (Deadlines(), 0, false)
+        (rulesState.delayed, rulesState.delayedBytes, rulesState.delayedOf, rulesState.areDue) = (Deadlines(), 0, [:], false)
         tellDelayRoom()
         return count
     }
@@ -174,7 +202,9 @@ extension LoopEngine {
             $0.formUnion(hooks?.versions(of: $1) ?? .none)
         }
         sending(as: delayed.clientID) {
-            router.publish(by: publisher(of: delayed), delayed.permissions) { sendOwn(message, excluded: excluded) }
+            router.publish(by: publisher(of: delayed), delayed.permissions) {
+                causedFrom(delayed.address) { sendOwn(message, excluded: excluded) }
+            }
         }
     }
 

@@ -62,7 +62,15 @@ extension LoopEngine: PeerDirectory {
         return sessions[id]?.clientID ?? ""
     }
 
-    public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : nil }
+    public func address(of id: ConnectionID) -> PeerAddress? { isCurrent(id) ? clients[id.slot].address : rulesState.goneAddress }
+
+    /// Handles what a client has caused that may have gone: its failures are still those of its address.
+    func causedFrom(_ address: PeerAddress?, _ body: () -> Void) {
+        let before = rulesState.goneAddress
+        rulesState.goneAddress = address
+        body()
+        rulesState.goneAddress = before
+    }
 
     public func failed(_ rule: String, _ code: ErrorCode, on message: MessageView) {
         router.die(message, why: code.rawValue, rule: rule)

@@ -17,7 +17,7 @@ extension LoopEngine {
         var view = SessionView(
             clientID: session.clientID, uid: session.identity.uid, version: session.version.name, expiry: session.expiry)
         view.isConnected = session.isConnected
-        if session.isConnected { view.client = session.client }
+        view.client = session.isConnected ? session.client : session.id
         view.subscriptions = Int(session.isConnected ? clients[session.client.slot].subscriptions : session.subscriptions)
         (view.waiting, view.inflight) = (session.waiting.count, session.window.count)
         return view
@@ -38,7 +38,7 @@ extension LoopEngine {
     func publishWill(of session: MQTTSession) {
         let will = session.will
         session.will = nil
-        publish(will, of: session.identity, as: session.id)
+        causedFrom(session.lastAddress) { publish(will, of: session.identity, as: session.id) }
     }
 
     /// Publishes a will, through rules like any other message, if its client may still send it.

@@ -178,7 +178,7 @@ extension LoopEngine {
     private func away(_ session: MQTTSession, _ connection: ConnectionID) -> UInt32 {
         let slot = connection.slot
         (session.subscriptions, clients[slot].subscriptions) = (clients[slot].subscriptions, 0)
-        (session.client, session.awaySince) = (.none, now)
+        (session.client, session.awaySince, session.lastAddress) = (.none, now, clients[connection.slot].address)
         session.window.disconnected()
         session.incomingAliases = IncomingAliases()
         session.outgoingAliases = OutgoingAliases(limit: 0)
@@ -275,9 +275,9 @@ extension LoopEngine {
             releaseProducers(heldBy: session.id)
         }
         tell()
-        self.tell(event, view)
+        causedFrom(session.lastAddress) { self.tell(event, view) }
         giveUp(session, why: why, groups)
-        publish(will, of: session.identity)
+        causedFrom(session.lastAddress) { publish(will, of: session.identity) }
     }
 
     /// The client's subscriptions end with its connection: before its will and its messages go to others.

@@ -19,8 +19,9 @@ final class MQTTSession {
     var endsAt = Double.infinity
     /// When its will is published, in seconds since 1970, if the client stays away.
     var willAt = Double.infinity
-    /// Since when its client is away, in seconds since 1970.
+    /// Since when its client is away, in seconds since 1970, and the address that it had last.
     var awaySince = 0.0
+    var lastAddress: PeerAddress?
     /// Subscriptions, while the client is away.
     var subscriptions: UInt32 = 0
     var hasSharedSubscriptions = false

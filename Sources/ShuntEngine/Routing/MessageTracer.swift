@@ -38,8 +38,17 @@ public final class MessageTracer {
         (self.take, self.skip) = (take, skip)
     }
 
-    /// The bit of rules' selections that stands for a trace: of a rule that is never there, as long as a worker has fewer than the most.
-    static let mark = RuleSelection(mask: 1 << UInt64(RuleSelection.capacity - 1))
+    /// Stands alone for the rules of a topic that no rule wants and a trace does: the topic's messages are then handled as those of rules are. The
+    /// last rule has the same bit where a worker runs as many as it can: `isMark` tells them apart.
+    private static let mark = RuleSelection(mask: 1 << UInt64(RuleSelection.capacity - 1))
+
+    /// What a followed topic's rules are: they themselves, or the mark where there are none.
+    static func marking(_ rules: RuleSelection) -> RuleSelection { rules.isEmpty ? mark : rules }
+
+    /// Whether a selection for a topic stands for a trace and for no rule.
+    static func isMark(_ selection: RuleSelection, _ topic: Bytes, _ rules: (any RuleHooks)?) -> Bool {
+        selection == mark && (rules?.selection(for: .topic, topic: topic) ?? .none).isEmpty
+    }
 
     func wants(_ topic: Bytes) -> Bool { requests.contains { takes(topic, $0) } }
 
@@ -187,17 +196,15 @@ final class TracingHooks: RuleHooks {
     init(_ inner: (any RuleHooks)?, _ tracer: MessageTracer) { (self.inner, self.tracer) = (inner, tracer) }
 
     func selection(for kind: MessageKind, topic: Bytes) -> RuleSelection {
-        var selection = inner?.selection(for: kind, topic: topic) ?? .none
-        if kind == .topic, tracer.wants(topic) { selection = RuleSelection(mask: selection.mask | MessageTracer.mark.mask) }
-        return selection
+        let selection = inner?.selection(for: kind, topic: topic) ?? .none
+        return kind == .topic && tracer.wants(topic) ? MessageTracer.marking(selection) : selection
     }
 
     func onMessage(_ message: MessageView, selection: RuleSelection, now: Double) -> MessageOutcome {
-        let rules = selection.subtracting(MessageTracer.mark)
-        guard let inner, !rules.isEmpty else { return .pass }
-        guard tracer.isFollowing else { return inner.onMessage(message, selection: rules, now: now) }
+        guard let inner, !MessageTracer.isMark(selection, message.topic, inner) else { return .pass }
+        guard tracer.isFollowing else { return inner.onMessage(message, selection: selection, now: now) }
         let first = tracer.stepCount
-        var outcome = inner.onMessage(message, selection: rules, now: now) { tracer.step($0) }
+        var outcome = inner.onMessage(message, selection: selection, now: now) { tracer.step($0) }
         tracer.decided(outcome, by: outcome.rule.map { inner.name(of: Int($0)) } ?? "", since: first)
         // Decisions that would stand are asked for each time: each is to be told.
         outcome.isStanding = false

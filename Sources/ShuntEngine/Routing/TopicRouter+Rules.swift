@@ -204,8 +204,10 @@ extension TopicRouter {
     private func pass(_ passage: Passage, _ hooks: any RuleHooks) -> Int {
         let met = passage.excluded.union(passage.seenBy)
         let rules = passage.forwardedBy == nil ? .none : index.rules(of: passage.route).subtracting(met)
-        guard let sender = passage.forwardedBy, !rules.isEmpty else { return deliverOrNote(passage.publication, passage.route) }
         var message = passage.publication.message
+        guard let sender = passage.forwardedBy, !rules.isEmpty, tracer == nil || !MessageTracer.isMark(rules, message.topic, self.rules) else {
+            return deliverOrNote(passage.publication, passage.route)
+        }
         guard Int(message.hops) < limits.hops else {
             output.figures.dropped += 1
             hasEndedAtHops = true

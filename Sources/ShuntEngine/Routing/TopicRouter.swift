@@ -15,7 +15,7 @@ public final class TopicRouter {
     /// Where their `answer` wants its message; nil where it is not to be asked.
     private var asked: UnsafeMutablePointer<MessageView>?
     /// The rules alone.
-    private var rules: (any RuleHooks)?
+    var rules: (any RuleHooks)?
     /// Tells of messages that operators follow; nil where nobody does.
     private(set) var tracer: MessageTracer?
     /// The client that was denied something last.
@@ -226,7 +226,7 @@ public final class TopicRouter {
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, _ answer: RuleAnswer
     ) -> PublishOutcome {
         if tracer != nil { return publishFollowed(publication, route, rules, hooks) }
-        return publish(publication, route, rules, hooks, answer, excluded: .none)
+        return publishAsked(publication, route, rules, hooks, answer)
     }
 
     /// Publishes a message while operators follow some. It is a function of its own: without followers a message costs one branch more.
@@ -235,22 +235,20 @@ public final class TopicRouter {
         _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks
     ) -> PublishOutcome {
         tracer?.begin(publication.message, from: peerOf, now: now)
-        let outcome = publish(publication, route, rules, hooks, .notAsked, excluded: MessageTracer.mark)
+        let outcome = publishAsked(publication, route, rules, hooks, .notAsked)
         tracer?.end(outcome, others)
         return outcome
     }
 
-    /// - Parameter excluded: the rules that what is sent on does not meet again.
     @inline(__always)
-    private func publish(
-        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, _ answer: RuleAnswer,
-        excluded: RuleSelection
+    private func publishAsked(
+        _ publication: Publication, _ route: RouteReference, _ rules: RuleSelection, _ hooks: any RuleHooks, _ answer: RuleAnswer
     ) -> PublishOutcome {
         beginMessage(publication.message, isAsked: answer != .notAsked)
         defer { endMessage() }
         let outcome: PublishOutcome
         if case .decided = answer {
-            outcome = carryOut(hooks.decided, publication, route, excluded: excluded, hooks)
+            outcome = carryOut(hooks.decided, publication, route, excluded: .none, hooks)
         } else if let standing = index.standing(of: route) {
             begin(hooks)
             outcome = apply(standing, publication, route, hooks)
@@ -258,7 +256,7 @@ public final class TopicRouter {
             begin(hooks)
             let decided = ask(hooks, rules, about: publication.message)
             if decided.isPlainPass { return conclude(.delivered(deliver(publication, route)), publication) }
-            outcome = carryOut(decided, publication, route, excluded: excluded, hooks)
+            outcome = carryOut(decided, publication, route, excluded: .none, hooks)
         }
         return conclude(afterRights(outcome), publication)
     }

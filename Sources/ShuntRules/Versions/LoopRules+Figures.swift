@@ -23,7 +23,9 @@ extension LoopRules {
             let trial = shunt_rule_trial(loaded.pointer, place)
             (figures.observed, figures.compared, figures.different) = (trial.observed, trial.compared, trial.different)
             loaded.settleCaller()
-            if let watched = loaded.watch?.hooks[place.rawValue] { (figures.callers, figures.failing) = (watched.callers, watched.failing) }
+            if let watched = loaded.watch?.hooks[place.rawValue] {
+                (figures.callers, figures.failing, figures.callerTimes) = (watched.callers, watched.failing, watched.times)
+            }
             hooks[hook.rawValue] = figures
         }
         let counters = (0..<shunt_counter_count(loaded.pointer)).map { RuleFigures.Counter(shunt_counter_at(loaded.pointer, $0)) }

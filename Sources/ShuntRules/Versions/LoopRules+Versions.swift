@@ -13,9 +13,13 @@ extension LoopRules {
 
     /// Switches to another version of the rules: `on_unload` of the old, then `on_load` of the new with what it saved. A rule that is the
     /// same in both goes on as it is. Call it between two messages. The old version is kept until `settle`.
-    /// - Parameter watched: the rules of the next version that the worker looks at.
+    /// - Parameters:
+    ///   - watched: the rules of the next version that the worker looks at.
+    ///   - isAgreed: asked once the next version has been loaded; false: it is not to decide.
     /// - Returns: why it can't; then the old version goes on.
-    public func replace(with next: RuleSet, watching watched: Set<String> = [], now: Double) -> ShuntError? {
+    public func replace(
+        with next: RuleSet, watching watched: Set<String> = [], now: Double, isAgreed: () -> Bool = { true }
+    ) -> ShuntError? {
         begin(now, nil)
         secretTexts.set(next.rules, and: set.rules)
         do throws(ShuntError) {
@@ -23,7 +27,7 @@ extension LoopRules {
             for rule in next.rules {
                 if let kept = kept(rule) { loaded.append(kept) } else { loaded.append(try load(rule)) }
             }
-            try hand(over: loaded, of: next, now: now)
+            try hand(over: loaded, of: next, now: now, isAgreed)
             handFigures(to: loaded, of: next)
             let old = Version(rules: rules, set: set, breakers: breakers, ticks: ticks)
             before = old
@@ -46,7 +50,9 @@ extension LoopRules {
         for (index, rule) in rules.enumerated() where !old.rules.contains(where: { $0 === rule }) {
             stop(rule, named: set.rules[index].definition.name, now: now)
         }
-        restart(old.rules.filter { rule in !rules.contains { $0 === rule } }, of: old.set, now: now)
+        let back = old.rules.filter { rule in !rules.contains { $0 === rule } }
+        for (index, rule) in rules.enumerated() where !old.rules.contains(where: { $0 === rule }) { count(ownFigures(of: index), for: back) }
+        restart(back, of: old.set, now: now)
         activate(old.rules, of: old.set, carrying: current)
         before = nil
     }
@@ -77,7 +83,7 @@ extension LoopRules {
         }
     }
 
-    private func hand(over loaded: [LoadedRule], of next: RuleSet, now: Double) throws(ShuntError) {
+    private func hand(over loaded: [LoadedRule], of next: RuleSet, now: Double, _ isAgreed: () -> Bool) throws(ShuntError) {
         var before: [String: LoadedRule] = [:]
         let stopped = rules.filter { rule in !loaded.contains { $0 === rule } }
         for (index, rule) in rules.enumerated() where stopped.contains(where: { $0 === rule }) {
@@ -90,6 +96,7 @@ extension LoopRules {
                 try rule.start(after: before[next.rules[index].definition.name], now: now)
                 started.append(rule)
             }
+            guard isAgreed() else { throw ShuntError(.ruleInvalid, "another loop could not load the rules") }
         } catch {
             for rule in started { stop(rule, named: rule.name, now: now) }
             // The old version was told to stop: it starts again from what it saved.
@@ -104,6 +111,12 @@ extension LoopRules {
         for (index, rule) in loaded.enumerated() where !rules.contains(where: { $0 === rule }) {
             rule.earlier = before[next.rules[index].definition.name]
         }
+    }
+
+    /// What a version has decided that is taken back was decided all the same.
+    private func count(_ figures: RuleFigures, for rules: [LoadedRule]) {
+        guard let rule = rules.first(where: { $0.name == figures.rule }) else { return }
+        rule.earlier = rule.earlier.map { figures.adding($0, counters: counterCapacity) } ?? figures
     }
 
     private func restart(_ rules: [LoadedRule], of set: RuleSet, now: Double) {

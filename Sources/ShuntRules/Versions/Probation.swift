@@ -24,10 +24,8 @@ extension DeployGuard {
         }
 
         var calls: UInt64 { hooks.values.reduce(0) { $0 + $1.calls } }
-        var failures: UInt64 { hooks.values.reduce(0) { $0 + $1.failures } }
-        var failsForMany: Bool { hooks.values.contains(where: \.failsForMany) }
-        /// Of 100 calls.
-        var failing: Double { calls == 0 ? 0 : Double(failures) / Double(calls) * 100 }
+        /// What tells the clients apart for whom the rule was called, as far as they are known.
+        var callers: Set<UInt64> { hooks.values.reduce(into: []) { $0.formUnion($1.callers) } }
     }
 
     /// A version of a rule while it is looked at.
@@ -70,13 +68,22 @@ extension DeployGuard.Probation {
     ) -> String? {
         let new = record.since(baseline)
         if new.trips > 0, old.trips == 0 { return "its breaker has switched it off" }
-        if new.calls >= settings.calls, new.failing > old.failing + settings.errors, new.failsForMany {
-            return "\(Self.percent(new.failing)) of \(new.calls) calls failed, \(Self.percent(old.failing)) before"
+        let hooks = new.hooks.sorted { $0.key < $1.key }
+        for (hook, figures) in hooks where figures.failsForMany(of: new.callers) {
+            // A hook with few calls of its own is measured by those of the whole rule, unless nobody knows who calls it.
+            let isOften = figures.calls >= settings.calls
+            guard isOften || !figures.callers.isEmpty && new.calls >= settings.calls else { continue }
+            let (calls, callsThen) = isOften ? (figures.calls, old.hooks[hook]?.calls ?? 0) : (new.calls, old.calls)
+            let (now, then) = (Self.part(figures.faults, of: calls), Self.part(old.hooks[hook]?.faults ?? 0, of: callsThen))
+            if now > then + settings.errors {
+                return "\(Self.percent(now)) of \(calls) calls failed\(new.hooks.count > 1 ? " in \(hook)" : ""), \(Self.percent(then)) before"
+            }
         }
-        for (hook, figures) in new.hooks.sorted(by: { $0.key < $1.key }) {
+        for (hook, figures) in hooks {
             guard let then = old.hooks[hook]?.times, then.count >= settings.calls, let p99Then = then.quantile(0.99) else { continue }
             let bound = max(p99Then * settings.slower, p99Then + Self.noticeable)
-            if isSlow(figures.times, bound, hook, settings, now: now), let p99 = figures.times.quantile(0.99) {
+            let isSlow = isSlow(figures.times, bound, hook, settings, now: now)
+            if isSlow, figures.isSlowForMany(bound), let p99 = figures.times.quantile(0.99) {
                 return "p99 of \(hook) is \(Self.time(p99)), it was \(Self.time(p99Then))"
             }
         }
@@ -98,6 +105,9 @@ extension DeployGuard.Probation {
             && Double(slow) > expected + 3 * expected.squareRoot()
     }
 
+    /// Of 100 calls.
+    private static func part(_ failures: UInt64, of calls: UInt64) -> Double { calls == 0 ? 0 : Double(failures) / Double(calls) * 100 }
+
     private static func percent(_ value: Double) -> String { "\((value * 10).rounded() / 10) %" }
 
     private static func time(_ seconds: Double) -> String {
@@ -109,9 +119,23 @@ extension RuleFigures.Hook {
     /// What so many clients meet is no one client's doing.
     private static let many = 3
 
-    /// Whether it fails for more than one client in a few: for most who call it, or for so many. Where nobody knows who calls: for all.
-    fileprivate var failsForMany: Bool {
-        guard failures > 0 else { return false }
-        return callers.isEmpty ? failures >= calls : failing.count >= Self.many || failing.count * 2 > callers.count
+    /// Failures that may be the rule's fault: others have filled the room for delayed messages.
+    fileprivate var faults: UInt64 { failures - (errors[.delayLimit] ?? 0) }
+
+    /// Whether it fails for more than one client in a few: for most who call the rule, or for so many. Where nobody knows who calls the hook: for
+    /// all.
+    fileprivate func failsForMany(of all: Set<UInt64>) -> Bool {
+        guard faults > 0 else { return false }
+        return callers.isEmpty ? faults >= calls : failing.count >= Self.many || failing.count * 2 > all.count
+    }
+
+    /// Whether its calls take longer than so many seconds also for others than the few clients who have the slowest: one call in a hundred does. Of
+    /// clients who are not known nothing is said.
+    fileprivate func isSlowForMany(_ bound: Double) -> Bool {
+        let clients = callerTimes.values.map { (slow: $0.count(beyond: bound), calls: $0.count) }.sorted { $0.slow > $1.slow }
+        guard !clients.isEmpty else { return true }
+        let needed = min(Self.many, clients.count / 2 + 1)
+        let (slow, calls) = clients.dropFirst(needed - 1).reduce((0, 0)) { ($0.0 + $1.slow, $0.1 + $1.calls) }
+        return Double(slow) > 0.01 * Double(calls)
     }
 }

@@ -56,7 +56,7 @@ public struct RuleShare: Equatable, Sendable {
 
 extension Peer {
     /// Its address without the port.
-    fileprivate var host: String {
+    var host: String {
         guard let colon = address.lastIndex(of: ":") else { return address }
         return address[..<colon].trimmingCharacters(in: "[]")
     }

@@ -19,9 +19,12 @@ public struct RuleTimes: Equatable, Sendable {
     /// Counts a call that took so long: for tests of what reads times.
     public mutating func add(nanoseconds time: UInt64, calls: UInt64 = 1) {
         if counts.isEmpty { counts = Array(repeating: 0, count: Self.buckets) }
-        counts[(0..<Self.buckets).first { time < shunt_time_bound($0) } ?? Self.buckets - 1] += calls
+        counts[Self.bucket(of: time)] += calls
         nanoseconds += time * calls
     }
+
+    private static func bucket(of nanoseconds: UInt64) -> Int { (0..<buckets).first { nanoseconds < shunt_time_bound($0) } ?? buckets - 1 }
+    fileprivate static func bound(of nanoseconds: UInt64) -> UInt64 { shunt_time_bound(bucket(of: nanoseconds)) }
 
     public var count: UInt64 { counts.reduce(0, +) }
     public var seconds: Double { Double(nanoseconds) / 1e9 }
@@ -59,6 +62,27 @@ public struct RuleTimes: Equatable, Sendable {
         var sum = one
         for (index, count) in other.counts.enumerated() { sum.counts[index] += count }
         sum.nanoseconds += other.nanoseconds
+        return sum
+    }
+}
+
+/// How long one client's calls took, as far as they were timed: few clients have times in many buckets.
+public struct CallerTimes: Equatable, Sendable {
+    /// Calls by the bound of their bucket, in nanoseconds.
+    private var calls: [UInt64: UInt64] = [:]
+
+    public init() {}
+
+    public mutating func add(nanoseconds time: UInt64, calls: UInt64) { self.calls[RuleTimes.bound(of: time), default: 0] += calls }
+
+    var count: UInt64 { calls.values.reduce(0, +) }
+
+    /// How many took longer than so many seconds, as `RuleTimes` counts.
+    func count(beyond seconds: Double) -> UInt64 { calls.reduce(0) { Double($1.key) / 1e9 > seconds ? $0 + $1.value : $0 } }
+
+    static func + (one: CallerTimes, other: CallerTimes) -> CallerTimes {
+        var sum = one
+        sum.calls.merge(other.calls, uniquingKeysWith: +)
         return sum
     }
 }

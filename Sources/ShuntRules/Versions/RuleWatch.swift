@@ -8,14 +8,29 @@ struct RuleWatch {
     struct Hook {
         var callers: Set<UInt64> = []
         var failing: Set<UInt64> = []
+        /// How long the calls took that were timed.
+        var times: [UInt64: CallerTimes] = [:]
+    }
+
+    /// A hook that a client has caused, and what had been counted before.
+    struct Caused {
+        let hook: shunt_hook
+        let client: UInt64
+        let calls: UInt64
+        let sampled: UInt64
+        let nanoseconds: UInt64
+
+        init(_ hook: shunt_hook, by client: UInt64, _ figures: UnsafePointer<shunt_figures>) {
+            (self.hook, self.client) = (hook, client)
+            (calls, sampled, nanoseconds) = (figures.pointee.calls, figures.pointee.sampled, figures.pointee.sampled_nanoseconds)
+        }
     }
 
     /// Seconds since 1970.
     let since: Double
     private(set) var hooks: [UInt32: Hook] = [:]
-    /// The client that has caused a hook last, and how often the rule had been called for that hook before: whether the rule is called for the
-    /// client depends on its `match`, on the rules before it, and on its breaker.
-    var caused: (hook: shunt_hook, client: UInt64, calls: UInt64)?
+    /// The hook that began last: whether the rule is called for its client depends on its `match`, on the rules before it, and on its breaker.
+    var caused: Caused?
     private static let most = 1024
 
     init(since: Double) { self.since = since }
@@ -24,6 +39,13 @@ struct RuleWatch {
     mutating func failed(in hook: shunt_hook, by client: UInt64) {
         called(hook, by: client)
         Self.add(client, to: &hooks[hook.rawValue, default: Hook()].failing)
+    }
+
+    /// A call was timed, which stands for several.
+    mutating func timed(_ hook: shunt_hook, by client: UInt64, nanoseconds: UInt64, calls: UInt64) {
+        let count = hooks[hook.rawValue]?.times.count ?? 0
+        guard count < Self.most || hooks[hook.rawValue]?.times[client] != nil else { return }
+        hooks[hook.rawValue, default: Hook()].times[client, default: CallerTimes()].add(nanoseconds: nanoseconds, calls: calls)
     }
 
     private static func add(_ client: UInt64, to clients: inout Set<UInt64>) {
@@ -47,7 +69,7 @@ extension LoopRules {
             }
             isWatching = true
             rule.settleCaller()
-            if let hook, let caller, rule.has(hook) { rule.watch?.caused = (hook, caller, rule.calls(of: hook)) }
+            if let hook, let caller, rule.has(hook) { rule.watch?.caused = RuleWatch.Caused(hook, by: caller, rule.counted(hook)) }
         }
     }
 
@@ -60,10 +82,14 @@ extension LoopRules {
     /// comes again and again would count as many. nil where the client is not known.
     private func caller(of hook: shunt_hook) -> UInt64? {
         guard let client else { return hook == SHUNT_ON_TICK ? ConnectionID.none.raw : nil }
-        // Of a delivery only the recipient is known, who may have done nothing.
-        guard hook != SHUNT_ON_DELIVER, client != .none else { return nil }
-        return peers?.network(of: client) ?? client.raw
+        guard !hook.isOfRecipient else { return nil }
+        return peers?.network(of: client) ?? (client == .none ? nil : client.raw)
     }
+}
+
+extension shunt_hook {
+    /// Whether only the recipient of the message is known, who may have done nothing, and not who has sent it.
+    var isOfRecipient: Bool { self == SHUNT_ON_DELIVER || self == SHUNT_ON_ACKED }
 }
 
 extension LoadedRule {
@@ -71,9 +97,15 @@ extension LoadedRule {
     func settleCaller() {
         guard let caused = watch?.caused else { return }
         watch?.caused = nil
-        if calls(of: caused.hook) > caused.calls { watch?.called(caused.hook, by: caused.client) }
+        let figures = counted(caused.hook)
+        guard figures.pointee.calls > caused.calls else { return }
+        watch?.called(caused.hook, by: caused.client)
+        guard figures.pointee.sampled > caused.sampled else { return }
+        let calls = figures.pointee.sampled - caused.sampled
+        let time = (figures.pointee.sampled_nanoseconds - caused.nanoseconds) / calls
+        watch?.timed(caused.hook, by: caused.client, nanoseconds: time, calls: calls)
     }
 
     // The host has figures of every hook of its table.
-    func calls(of hook: shunt_hook) -> UInt64 { shunt_rule_figures(pointer, hook).unsafelyUnwrapped.pointee.calls }
+    func counted(_ hook: shunt_hook) -> UnsafePointer<shunt_figures> { UnsafePointer(shunt_rule_figures(pointer, hook).unsafelyUnwrapped) }
 }

@@ -16,6 +16,8 @@ final class RuleDeployments: Sendable {
         var watched = DeployGuard(.init())
         /// The files as they were when they were read last.
         var files = RulePaths.Snapshot()
+        /// The plugins' folders, when they were read last.
+        var folders: [String: RulePlugin.Entry] = [:]
         var refusal: RuleReport.Refusal?
     }
 
@@ -33,6 +35,7 @@ final class RuleDeployments: Sendable {
     init(_ rules: WorkerRules, _ configuration: Configuration, _ peers: LoopPeers) {
         var first = State(current: rules, configuration: configuration)
         first.files = Self.paths(configuration).snapshot()
+        first.folders = RulePlugin.entries(in: configuration.rules.directory)
         first.watched.settings = Self.guardSettings(configuration)
         state = Mutex(first)
         self.peers = peers
@@ -61,11 +64,12 @@ final class RuleDeployments: Sendable {
                 let before = state.withLock { $0 }
                 let configuration = configuration ?? before.configuration
                 let files = Self.paths(configuration).snapshot()
+                let folders = RulePlugin.entries(in: configuration.rules.directory)
                 state.withLock { $0.files = files }
                 let stops = { @Sendable [self] in isStopping.load(ordering: .relaxed) || isCancelled() }
                 let now = Worker.now
                 let next = try OwnThread.run { () throws(ShuntError) in
-                    try Self.checked(configuration, after: before.current, from: before.configuration, now: now, isCancelled: stops)
+                    try Self.checked(configuration, after: before, now: now, isCancelled: stops)
                 }
                 // What the version before has done is known before loops have forgotten it.
                 let records = records(of: before.current)
@@ -73,6 +77,7 @@ final class RuleDeployments: Sendable {
                 let watched = isGuarded ? next.set.applied(beyond: before.current.set) : []
                 try peers.switchRules(from: before.current, to: next, watching: watched)
                 let changes = took(next, configuration, records, now: now)
+                state.withLock { $0.folders = folders }
                 if !changes.isEmpty { peers.trimMemory() }
                 return changes
             }
@@ -84,27 +89,27 @@ final class RuleDeployments: Sendable {
 
     /// Reads a version and tests what of it is new.
     private static func checked(
-        _ configuration: Configuration, after before: WorkerRules, from old: Configuration, now: Double, isCancelled: @escaping @Sendable () -> Bool
+        _ configuration: Configuration, after before: State, now: Double, isCancelled: @escaping @Sendable () -> Bool
     ) throws(ShuntError) -> WorkerRules {
-        let next = try before.next(configuration, now: now)
-        try noneIsMissing(in: next, configuration, after: before, from: old)
+        let next = try before.current.next(configuration, now: now)
+        try noneIsMissing(in: next, configuration, after: before)
         guard configuration.rules.tests else { return next }
-        let tested = next.set.rules.map(\.plugin).filter { plugin in !before.set.rules.contains { $0.plugin == plugin } }
+        let tested = next.set.rules.map(\.plugin).filter { plugin in !before.current.set.rules.contains { $0.plugin == plugin } }
         try DeploymentTests(limits: next.limits, isCancelled: isCancelled).run(tested)
         return next
     }
 
-    /// Under `all` nobody has said that a plugin is to go: it is missed.
-    private static func noneIsMissing(
-        in next: WorkerRules, _ configuration: Configuration, after before: WorkerRules, from old: Configuration
-    ) throws(ShuntError) {
+    /// Under `all` nobody has said that a plugin is to go: it is missed, in another directory too.
+    private static func noneIsMissing(in next: WorkerRules, _ configuration: Configuration, after before: State) throws(ShuntError) {
         let rules = configuration.rules
-        guard rules.enabled == .all, old.rules.enabled == .all, rules.directory == old.rules.directory else { return }
+        guard rules.enabled == .all else { return }
         let names = Set(next.set.rules.map(\.plugin.name))
-        for name in before.set.rules.filter({ !$0.isBeside }).map(\.plugin.name) where !names.contains(name) && !rules.disabled.contains(name) {
-            guard !RulePlugin.isHidden(name, in: rules.directory) else { continue }
+        let running = before.current.set.rules.filter { !$0.isBeside }.map(\.plugin.name)
+        for name in running where !names.contains(name) && !rules.disabled.contains(name) {
+            guard !RulePlugin.isHidden(name, in: rules.directory, before.folders[name]) else { continue }
+            let isMoved = rules.directory != before.configuration.rules.directory
             throw ShuntError(
-                .ruleMissing, "the plugin \(name) runs, and its folder is gone", at: rules.directory,
+                .ruleMissing, "the plugin \(name) runs, and \(isMoved ? "this directory has none" : "its folder is gone")", at: rules.directory,
                 help: "put it back; to remove a plugin list it in rules.disabled, or rename its folder to .\(name) first")
         }
     }
@@ -294,7 +299,8 @@ extension LoopPeers {
     fileprivate func switchRules(
         from before: WorkerRules, to next: WorkerRules, watching watched: Set<String> = []
     ) throws(ShuntError) {
-        let failures = ask { $0.setRules(next, watching: watched) }.compactMapValues { $0 }
+        let agreement = LoopAgreement(of: count)
+        let failures = ask { $0.setRules(next, watching: watched, agreement) }.compactMapValues { $0 }
         onEach { $0.settleRules(all: failures.isEmpty) }
         guard let loop = failures.keys.min(), var error = failures[loop] else {
             // Answers that were asked for by another permit are nobody's now.

@@ -397,3 +397,45 @@ def test_of_two_clients_of_one_identifier_the_one_that_came_last_stays(asking, s
     assert first.ended() == (None if slower == 0 else 0x8E)
     assert last.subscribe("t") == [0]
     last.ping()
+
+
+@pytest.mark.parametrize("mode", ["shadow", "live"])
+def test_a_backend_that_hangs_takes_none_of_the_time_of_another_rule(shunt, tmp_path, mode):
+    slow, fast = shunt.closing(Backend(lambda *request: SILENCE)), shunt.closing(Backend(allow))
+    asks = f"on_connect = function() http.get('{slow.url}/') end"
+    folder = write_rule(tmp_path / "rules", "first", f"return {{ mode = '{mode}', priority = 1, {asks} }}")
+    write_rule(folder, "second", CONNECT.replace("$URL", fast.url))
+    worker = shunt.worker({
+        "rules.directory": str(folder), "rules.enabled": "all", "worker.listeners.mqtt.listen": "127.0.0.1:0",
+        "worker.listeners.mqtt.protocol": "mqtt", "rules.lookups.first.hosts": slow.host, "rules.lookups.first.timeout": "1s",
+        "rules.lookups.first.wait": "1s", "rules.lookups.second.hosts": fast.host})
+    assert reason(worker) == (0, None)
+    assert len(fast.asked) == 1
+
+
+def test_a_reload_asks_for_clients_that_wait_in_turns_that_hold_up_nobody(asking, shunt):
+    def rule(version):
+        return f"""return {{ on_connect = function(conn)
+  if conn.client_id == "other" then return end
+  local n = 0
+  for i = 1, 5e5 do n = n + i % 7 end
+  http.get("$URL/{version}", {{ timeout = 50 }})
+end }}"""
+
+    worker = asking(rule(1), lambda *request: SILENCE, {"wait": "60s", "timeout": "50s"}, **{"worker.loops": 1, "rules.budget.time": "1s"})
+    other = client(worker)
+    other.connect("other")
+    for number in range(300):
+        shunt.closing(client(worker)).send(packets.connect(5, f"c{number}"))
+    calls = 'shunt_rule_calls_total{rule="asks",hook="on_connect"}'
+    worker.wait_metric(calls, 301)
+    took = worker.metric('shunt_rule_seconds_sum{rule="asks",hook="on_connect"}')
+    write_rule(worker.rules, "asks", rule(2).replace("$URL", worker.backend.url))
+    worker.signal(signal.SIGHUP)
+    worst = 0
+    while worker.metric(calls) < 601:
+        began = time.monotonic()
+        for _ in range(20):
+            other.ping()
+            worst, began = max(worst, time.monotonic() - began), time.monotonic()
+    assert took > 0.5 and worst < took / 3, f"{worst} of {took} seconds"

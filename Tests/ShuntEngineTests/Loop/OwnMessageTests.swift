@@ -199,6 +199,35 @@ struct OwnMessageTests {
         #expect(rules.room.messages == 3)
     }
 
+    @Test("A delayed message keeps its sender's address, and clients of one address have half of the room, also once they have gone")
+    func delaysOfOneAddress() {
+        var limits = RoutingLimits()
+        (limits.delayedMessages, limits.delayedBytes) = (6, 1000)
+        let worker = SimulatedWorker(limits: limits, hooks: rules)
+        let engine = worker.engines[0]
+        let (first, second, local) = (worker.connect(host: 0x0A00_0001), worker.connect(host: 0x0A00_0002), worker.connect())
+        rules.script["t"] = [.init(topic: "t", delay: 5)]
+        func mayDelay(_ client: SimulatedClient, _ bytes: Int = 100) -> Bool { engine.mayDelay(by: client.id, bytes: bytes) }
+        for _ in 0..<3 {
+            #expect(mayDelay(first))
+            first.publish("t", "x")
+        }
+        #expect(!mayDelay(first) && mayDelay(second) && mayDelay(local))
+        second.publish("t", "x")
+        #expect(mayDelay(second) && !mayDelay(second, 496))
+        let another = worker.connect(host: 0x0A00_0001)
+        worker.disconnect(first.id)
+        #expect(!mayDelay(another))
+        var addresses: [String?] = []
+        rules.failing = { addresses.append(engine.address(of: $0.sender)?.host) }
+        rules.script["t"] = nil
+        rules.select = { _, _ in nil }
+        worker.now += 5.1
+        worker.tick()
+        #expect(addresses == ["10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2"])
+        #expect(mayDelay(another) && engine.address(of: first.id) == nil)
+    }
+
     // MARK: dead letters
 
     private func deadLetters(_ set: (inout RoutingLimits) -> Void = { _ in }) -> SimulatedWorker {

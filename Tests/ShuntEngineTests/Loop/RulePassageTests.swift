@@ -87,6 +87,26 @@ struct RulePassageTests {
         #expect(rules.beyondHops == [3], "it is the rule that sent it on last which is told of")
     }
 
+    @Test(
+        "A worker with as many rules as it can have is followed like any other: the last rule decides, and a topic without rules is no hop",
+        arguments: [62, 63])
+    func followed(place: Int) {
+        rules.script["t"] = .send([.init(text: "redacted", rule: UInt8(place))])
+        rules.script["away"] = .send([.init(topic: "u", rule: UInt8(place))])
+        rules.script["on"] = .send([.init(topic: "t", rule: 0)])
+        rules.rulesOfTopic = ["t": [place], "away": [place], "on": [0, place]]
+        let worker = SimulatedWorker(limits: RoutingLimits(hops: 1), hooks: rules)
+        var told: [TracedMessage] = []
+        worker.engines[0].setTracer(MessageTracer([TraceRequest(topic: "#")], loop: 0, take: { told.append($1) }, skip: { _ in }))
+        let (consumer, producer) = (worker.connect(), worker.connect())
+        _ = consumer.subscribe("#", group: "g")
+        for topic in ["t", "away", "on", "plain"] { _ = producer.ask(Frame(.message, id: 9, text: "text", name: topic, key: "k")) }
+        #expect(consumer.received().map { "\($0.name ?? "-") \($0.text)" } == ["t redacted", "u text", "t redacted", "plain text"])
+        #expect(rules.seen == ["t hops=0", "away hops=0", "on hops=0", "t hops=1"])
+        #expect(told.map(\.topic) == ["t", "away", "on", "plain"] && told.map(\.recipients) == [1, 1, 1, 1])
+        #expect(rules.beyondHops.isEmpty)
+    }
+
     /// What a consumer of everything got for four messages to `t`, and the answer to the last.
     private func publishFour(_ worker: SimulatedWorker) -> (answer: Frame?, got: [String]) {
         let (consumer, producer) = (worker.connect(), worker.connect())

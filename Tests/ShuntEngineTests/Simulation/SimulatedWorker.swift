@@ -88,12 +88,15 @@ final class SimulatedWorker {
 
     // MARK: Clients
 
-    func connect(loop: Int = 0) -> SimulatedClient { SimulatedClient(id: open(loop, .exchange), worker: self) }
+    /// - Parameter host: the client's IPv4 address.
+    func connect(loop: Int = 0, host: UInt32 = 0x7F00_0001) -> SimulatedClient {
+        SimulatedClient(id: open(loop, .exchange, host: host), worker: self)
+    }
 
-    func open(_ loop: Int, _ speaking: ClientProtocol, isTurnedAway: Bool = false) -> ConnectionID {
+    func open(_ loop: Int, _ speaking: ClientProtocol, isTurnedAway: Bool = false, host: UInt32 = 0x7F00_0001) -> ConnectionID {
         let id = ConnectionID(loop: UInt8(loop), slot: nextSlot, generation: 0)
         nextSlot += 1
-        engines[loop].opened(id, address: PeerAddress(ipv4: 0x7F00_0001, port: 40_000), speaking: speaking, isTurnedAway: isTurnedAway, now: now)
+        engines[loop].opened(id, address: PeerAddress(ipv4: host, port: 40_000), speaking: speaking, isTurnedAway: isTurnedAway, now: now)
         return id
     }
 
