@@ -72,6 +72,7 @@ static bool peer_text(void *context, uint64_t id, int text, shunt_buffer *bytes)
     return shunt_buffer_append(bytes, "client-1", 8);
 }
 static bool has_peer(void *context, uint64_t id) { return (void)context, (void)id, true; }
+static bool may_delay(void *context, size_t bytes) { return (void)context, (void)bytes, true; }
 static bool client(void *context, uint64_t id, bool all, shunt_buffer *record) {
     return (void)context, (void)id, (void)all, (void)record, false;
 }
@@ -142,7 +143,7 @@ int main(int count, char **arguments) {
             .local_entries = 1000, .local_bytes = 1 << 20, .counters = 20, .log_lines_per_second = 10, .load_nanoseconds = 1000000000,
             .turn_nanoseconds = 1000000000, .load_memory = 16 << 20, .shared = shared,
             .callbacks = {.tells = tells, .failed = failed, .log = log_line,
-                          .peer = peer, .peer_text = peer_text, .has_peer = has_peer, .client = client, .close = close_peer,
+                          .peer = peer, .peer_text = peer_text, .has_peer = has_peer, .may_delay = may_delay, .client = client, .close = close_peer,
                           .stands_in_rule = stands, .inflate = inflate},
         };
         shunt_host *host = shunt_host_create(&options);

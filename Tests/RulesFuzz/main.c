@@ -108,6 +108,7 @@ static bool peer_text(void *context, uint64_t id, int text, shunt_buffer *bytes)
     return id != 0 && shunt_buffer_append(bytes, "ada", 3);
 }
 static bool has_peer(void *context, uint64_t id) { return (void)context, id != 0; }
+static bool may_delay(void *context, size_t bytes) { return (void)context, bytes < 4096 || below(2) == 0; }
 
 static bool sessions(void *context, shunt_bytes uid, shunt_buffer *record) {
     (void)context;
@@ -189,7 +190,7 @@ static bool open_session(session *s, bool is_corpus) {
         .load_nanoseconds = is_corpus ? 1000000000 : 200000000,
         .load_memory = is_corpus ? 64 << 20 : 4 << 20, .shared = s->shared,
         .callbacks = {.context = s, .tells = tells, .failed = failed, .log = log_line,
-                      .peer = peer, .peer_text = peer_text, .has_peer = has_peer, .client = client, .close = close_peer,
+                      .peer = peer, .peer_text = peer_text, .has_peer = has_peer, .may_delay = may_delay, .client = client, .close = close_peer,
                       .sessions = sessions, .stands_in_rule = stands_in_rule, .inflate = inflate, .look_up = look_up},
     };
     s->host = s->shared == NULL ? NULL : shunt_host_create(&options);
