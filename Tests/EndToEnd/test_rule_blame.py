@@ -65,7 +65,6 @@ def test_what_is_left_of_clients_counts_for_their_address(worker, what, hosts):
         client.connect(f"c{number}", will=will, more={"session_expiry": 1 if what == "a session's end" else 100})
         client.vanish()
     # A rule that is off is not called.
-    least = 11 if hosts > 1 and what != "a will" else COUNT
+    least = 11 if hosts > 1 else COUNT
     eventually(lambda: errors(worker) >= least, 20, lambda: f"{errors(worker)} errors")
-    # The clients of wills are not told apart: they count as one.
-    assert worker.metric(OFF) == (hosts > 1 and what != "a will")
+    assert worker.metric(OFF) == (hosts > 1)
