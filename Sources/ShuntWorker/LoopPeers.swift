@@ -109,6 +109,26 @@ final class LoopPeers: Sendable {
         for thread in threads.withLock({ $0 }) { thread.post(job) }
     }
 
+    /// Runs `job` on every loop. The last one calls `done` then.
+    func onEach(_ job: @escaping @Sendable (WorkerLoop) -> Void, done: @escaping @Sendable () -> Void) {
+        let threads = threads.withLock { $0 }
+        let left = Countdown(from: threads.count)
+        for thread in threads {
+            thread.post { loop in
+                job(loop)
+                if left.isOver() { done() }
+            }
+        }
+    }
+
+    private final class Countdown: Sendable {
+        private let count: Atomic<Int>
+
+        init(from count: Int) { self.count = Atomic(count) }
+
+        func isOver() -> Bool { count.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
+    }
+
     /// Runs `job` on every loop and waits for what each gives, by its index. Called by a thread that is none of them.
     func ask<Answer: Sendable>(_ job: @escaping @Sendable (WorkerLoop) -> Answer) -> [UInt8: Answer] {
         let answers = Answers<Answer>()

@@ -5,7 +5,7 @@ extension LoopPeers {
         let explainer = Explainer(self)
         commands.set(.explain) { explainer.perform($0, $1) }
         let traces = Traces(self, allowsPayloads: allowsPayloads)
-        commands.set(.traceBegin) { $1(traces.begin($0, now: Worker.now)) }
+        commands.set(.traceBegin) { traces.begin($0, now: Worker.now, $1) }
         commands.set(.traceRead) { $1(traces.read($0, now: Worker.now)) }
         commands.set(.traceEnd) { $1(traces.end($0)) }
         onEach { $0.traces = traces }

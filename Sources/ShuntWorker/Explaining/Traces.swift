@@ -29,7 +29,14 @@ final class Traces: Sendable {
 
     // MARK: Commands
 
-    func begin(_ arguments: [UInt8], now: Double) -> Result<[UInt8], ShuntError> {
+    /// - Parameter reply: is called once all loops follow what the trace is for.
+    func begin(_ arguments: [UInt8], now: Double, _ reply: @escaping WorkerCommands.Done) {
+        let answer = add(arguments, now: now)
+        guard case .success = answer else { return reply(answer) }
+        change { reply(answer) }
+    }
+
+    private func add(_ arguments: [UInt8], now: Double) -> Result<[UInt8], ShuntError> {
         Self.answer { () throws(ShuntError) -> TraceID in
             guard let request = try? RecordJSON.decode(TraceRequest.self, from: arguments), let id = request.id else {
                 throw ShuntError(.requestInvalid, "this is not what a trace takes", help: #"send {"topic": "orders/#"}"#)
@@ -54,7 +61,6 @@ final class Traces: Sendable {
                     .memoryLimit, "\(Self.capacity) traces run at this worker already",
                     help: "end one; a trace that nobody reads ends after \(Int(Self.patience)) seconds")
             }
-            change()
             return TraceID(id: id)
         }
     }
@@ -127,12 +133,12 @@ final class Traces: Sendable {
     }
 
     /// Tells all loops what is followed now.
-    private func change() {
+    private func change(done: @escaping @Sendable () -> Void = {}) {
         let requests = traces.withLock { traces in
             isAny.store(!traces.isEmpty, ordering: .relaxed)
             return traces.values.map(\.request)
         }
-        peers.onEach { [self] loop in
+        let follow: @Sendable (WorkerLoop) -> Void = { [self] loop in
             guard !requests.isEmpty else { return loop.engine.setTracer(nil) }
             loop.engine.setTracer(
                 MessageTracer(
@@ -140,6 +146,7 @@ final class Traces: Sendable {
                     take: { [weak self] places, message in self?.take(message, places.compactMap { requests[$0].id }) },
                     skip: { [weak self] count in self?.skip(count, requests.compactMap(\.id)) }))
         }
+        peers.onEach(follow, done: done)
     }
 
     private func take(_ message: TracedMessage, _ ids: [String]) {
