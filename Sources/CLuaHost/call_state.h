@@ -52,8 +52,8 @@ typedef struct {
     uint64_t own, uncounted;
 } turn_time;
 
-/// The turn of rules whose decisions are not applied: what their calls take is not taken from those that decide. While one of them runs, the
-/// turn of the others is kept here.
+/// The turn of the rules whose decisions are not applied: their calls take no time from the rules that decide. While such a call runs, the two
+/// turns have changed places: the host's `turn` is this one, and the other one is kept here.
 typedef struct {
     uint64_t tick;
     shunt_turn turn;

@@ -13,7 +13,7 @@ extension LoopRules {
         let outcome = onMessage(message, selection: selection, now: now)
         let failures = failures ?? [:]
         self.failures = nil
-        // A message that goes out as it came is told by the outcome; what is sent besides a refusal is not.
+        // The outcome tells where a message goes that is let through. Copies that a rule sends of a message that it refuses are told here.
         let isRefused = [.drop, .reject, .redirect].contains(outcome.verdict)
         let topic = String(decoding: message.topic, as: UTF8.self)
         for (index, earlier) in zip(asked, before) {

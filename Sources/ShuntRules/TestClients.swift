@@ -24,7 +24,7 @@ final class TestClients: PeerDirectory {
         return client
     }
 
-    /// What tells a client's connection from all others: its number, where that is told.
+    /// A key for a client's connection: two descriptions with the same key are one connection.
     private static func connection(_ asked: LuaValue, uid: String, device: String) -> String {
         let number = asked["id"].whole.map(String.init) ?? ""
         return [uid, device, asked["client_id"].string ?? "", number].joined(separator: "\u{0}")

@@ -25,7 +25,7 @@ struct AnnouncedLimits: Equatable {
 /// All that clients of a loop may have been told: few, as limits seldom change.
 struct Announcements {
     private var all: [AnnouncedLimits]
-    /// The place in `all` of the limits that new clients are told.
+    /// New clients are told these limits: their place in `all`.
     private(set) var present: UInt8 = 0
 
     init(_ limits: RoutingLimits) { all = [AnnouncedLimits(limits)] }

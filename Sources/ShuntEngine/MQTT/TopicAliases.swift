@@ -48,7 +48,7 @@ struct OutgoingAliases {
 
     var isUsed: Bool { limit > 0 }
 
-    /// The last packet has not gone out, and may have been one that others build on: the client is told all anew.
+    /// The last packet has not gone out. It may have told a number, which later packets would use: the client is told all numbers anew.
     mutating func forget() {
         if let lastTold {
             if let before = lastTold.before { named[lastTold.place] = before } else { named.removeLast() }

@@ -195,7 +195,8 @@ struct MessagePath {
         var told = ExplainRecord.Rule(
             rule: decision.name, topic: Self.text(message.topic), verdict: decision.verdict, why: decision.why, seconds: decision.seconds,
             changes: decision.changes,
-            // What goes out as the message itself is told by where that goes; what a rule sends besides a message that it refuses is not.
+            // A copy under the message's own topic is not listed: the message's recipients are told already. Where a rule refuses the message
+            // there are none, and the copy is listed.
             sends: decision.sent.filter { sent in
                 let isRefused = decision.outcome != .pass && decision.outcome != .send
                 return sent.isMoved || sent.message.kind != .topic || sent.message.delay > 0 || isRefused

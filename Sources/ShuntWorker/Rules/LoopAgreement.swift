@@ -14,7 +14,7 @@ final class LoopAgreement: Sendable {
         state = Mutex((loops, false, false))
     }
 
-    /// A loop has loaded the version. Waits for the others.
+    /// A loop calls this once it has loaded the version; it then waits for the other loops.
     /// - Returns: whether it is to decide by that version: false where another loop could not load it.
     func isReached() -> Bool {
         tell(isRefused: false)
